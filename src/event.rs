@@ -1,0 +1,186 @@
+//! Events as VOD hands them out.
+//!
+//! An [`Event`] keeps VOD's own text, so that nothing is altered on the way to a sink. What routing
+//! and logs need is read out of it once: every field is optional, unknown types and members are
+//! kept, and a field that cannot be read is just absent.
+
+pub mod identity;
+pub mod member;
+pub mod procedure;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+pub use identity::EventId;
+
+use crate::json;
+
+/// The opaque string that confirms one delivery of an event.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Handle(Box<str>);
+
+impl Handle {
+    /// The handle's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Handle {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handle({})", self.0)
+    }
+}
+
+/// One event, without its handle.
+#[derive(Debug, Clone)]
+pub struct Event {
+    id: EventId,
+    text: Bytes,
+    event_type: Box<str>,
+    member: Option<Range<usize>>,
+    fields: Fields,
+}
+
+/// What is read out of an event's member, for routes and logs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fields {
+    /// The task, `TaskId`.
+    pub task_id: Option<Box<str>>,
+    /// The media file, `FileId`.
+    pub file_id: Option<Box<str>>,
+    /// The state of the task, `Status`.
+    pub status: Option<Box<str>>,
+    /// The task's error code, `ErrCode`.
+    pub err_code: Option<Box<str>>,
+    /// The application's own id for the request, `SessionId`.
+    pub session_id: Option<Box<str>>,
+    /// The application's own data, `SessionContext`.
+    pub session_context: Option<Box<str>>,
+}
+
+/// Why an element of an `EventSet` is not an event that can be relayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EventError {
+    /// It is no JSON object.
+    #[error("it is not a JSON object")]
+    NotAnObject,
+    /// Without a handle it can never be confirmed.
+    #[error("it has no EventHandle, so it could never be confirmed")]
+    NoHandle,
+}
+
+impl Event {
+    /// Reads one element of an `EventSet`: the event, and the handle that confirms it.
+    ///
+    /// `text` is well-formed JSON.
+    ///
+    /// # Errors
+    ///
+    /// It is no object, or has no handle.
+    pub fn from_event_set(text: &str) -> Result<(Self, Handle), EventError> {
+        if !text.starts_with('{') {
+            return Err(EventError::NotAnObject);
+        }
+        let found = json::members(text)
+            .enumerate()
+            .filter(|(_, member)| member.key() == "EventHandle")
+            .find_map(|(index, member)| Some((index, json::scalar(member.value)?)));
+        match found {
+            Some((index, handle)) if !handle.is_empty() => {
+                let event = Self::from_content(json::without_member(text, index));
+                Ok((event, Handle::from(handle.as_ref())))
+            }
+            _ => Err(EventError::NoHandle),
+        }
+    }
+
+    /// Reads an event's content, a JSON object that has no handle.
+    pub fn from_content(text: String) -> Self {
+        let mut named_type = None;
+        let mut member = None;
+        for found in json::members(&text) {
+            match found.key().as_ref() {
+                "EventType" => named_type = json::scalar(found.value).map(Cow::into_owned),
+                _ if member.is_none() && found.value.starts_with('{') => member = Some(found),
+                _ => {}
+            }
+        }
+        let fields = member.map_or_else(Fields::default, |member| Fields::read(member.value));
+        let event_type = named_type
+            .or_else(|| member.map(|member| member::event_type(&member.key()).into_owned()))
+            .unwrap_or_default();
+        let id = EventId::of(&event_type, &text);
+        let member = member.map(|member| member.end - member.value.len()..member.end);
+        Self { id, event_type: event_type.into(), member, fields, text: text.into() }
+    }
+
+    /// The id, the same on every redelivery of the same content.
+    pub fn id(&self) -> EventId {
+        self.id
+    }
+
+    /// `EventType`, such as `ProcedureStateChanged`. Where VOD leaves it out it is derived from the
+    /// name of the member; it is empty where there is neither.
+    pub fn event_type(&self) -> &str {
+        &self.event_type
+    }
+
+    /// The event as VOD sent it, less the handle: what a normal callback would have posted.
+    pub fn text(&self) -> &Bytes {
+        &self.text
+    }
+
+    /// The object that holds the event's own data, as written; empty if there is none.
+    pub fn body(&self) -> &str {
+        let bytes = self.member.clone().and_then(|span| self.text.get(span)).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// What routes and logs need to know.
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// The member of the event's data at a path such as `Status` or `MetaData.Height`, as plain
+    /// text; `None` if it is absent, null, an object or an array.
+    pub fn lookup(&self, path: &str) -> Option<Cow<'_, str>> {
+        let mut value = self.body();
+        for name in path.split('.') {
+            value = json::members(value).find(|member| member.key() == name)?.value;
+        }
+        json::scalar(value)
+    }
+}
+
+impl Fields {
+    fn read(body: &str) -> Self {
+        let mut fields = Self::default();
+        for member in json::members(body) {
+            let key = member.key();
+            let slot = match key.as_ref() {
+                // One of the vendor's samples prints its keys in lower camel case.
+                "TaskId" | "taskId" => &mut fields.task_id,
+                "FileId" | "fileId" => &mut fields.file_id,
+                "Status" | "status" => &mut fields.status,
+                "ErrCode" | "errCode" => &mut fields.err_code,
+                "SessionId" | "sessionId" => &mut fields.session_id,
+                "SessionContext" | "sessionContext" => &mut fields.session_context,
+                _ => continue,
+            };
+            if let Some(value) = json::scalar(member.value) {
+                *slot = Some(value.into());
+            }
+        }
+        fields
+    }
+}

@@ -1,0 +1,184 @@
+//! Which event an event is: an id derived from its content.
+//!
+//! VOD gives events no id, and a redelivery brings another handle. So the id is a hash of what the
+//! event says, in a canonical form that does not depend on how VOD happened to print it.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::json;
+
+/// How deep the canonical form follows the nesting; VOD's events are less than 16 deep.
+const DEPTH_MAX: usize = 128;
+
+/// The id of an event: the first 16 bytes of SHA-256 over the event type, a line feed, and the
+/// content in canonical form.
+///
+/// Canonical form: without `EventHandle`, `Sign` and `T`; object keys sorted; white space and null
+/// members dropped; strings by value; numbers as written. It is the same whether VOD prints nulls
+/// or leaves them out, in whatever order, and whatever the handle.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventId([u8; 16]);
+
+impl EventId {
+    /// The id of the event with this type and this content (a well-formed JSON object).
+    pub fn of(event_type: &str, content: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(event_type);
+        hash.update("\n");
+        let mut canonical = String::with_capacity(content.len());
+        if write_object(&mut canonical, content, 0, is_outside_the_content).is_some() {
+            hash.update(&canonical);
+        } else {
+            // Nested too deep to follow: the text itself, white space and all, still tells a
+            // redelivery from another event.
+            hash.update(content);
+        }
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash.finalize()[..16]);
+        Self(id)
+    }
+
+    /// The 16 bytes.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "vod_{}", hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Top-level members that belong to one delivery of an event, not to the event.
+fn is_outside_the_content(key: &str) -> bool {
+    matches!(key, "EventHandle" | "Sign" | "T")
+}
+
+/// Writes a value in canonical form; `None` if it is nested too deep.
+fn write_value(out: &mut String, value: &str, depth: usize) -> Option<()> {
+    if depth > DEPTH_MAX {
+        return None;
+    }
+    match value.as_bytes().first() {
+        Some(b'{') => write_object(out, value, depth, |_| false)?,
+        Some(b'[') => {
+            out.push('[');
+            for element in json::elements(value) {
+                write_value(out, element, depth + 1)?;
+                out.push(',');
+            }
+            out.push(']');
+        }
+        Some(b'"') => write_string(out, value),
+        _ => out.push_str(value),
+    }
+    Some(())
+}
+
+fn write_object(
+    out: &mut String,
+    object: &str,
+    depth: usize,
+    leave_out: fn(&str) -> bool,
+) -> Option<()> {
+    let mut members: Vec<_> = json::members(object)
+        .filter(|member| member.value != "null")
+        .map(|member| (member.key(), member.value))
+        .filter(|(key, _)| !leave_out(key))
+        .collect();
+    members.sort_by(|(a, _), (b, _)| a.cmp(b));
+    out.push('{');
+    for (key, value) in members {
+        out.push_str(&escaped(&key));
+        out.push(':');
+        write_value(out, value, depth + 1)?;
+        out.push(',');
+    }
+    out.push('}');
+    Some(())
+}
+
+/// Writes a string in one way of escaping, whichever way it came.
+fn write_string(out: &mut String, value: &str) {
+    match json::scalar(value) {
+        Some(text) if value.contains('\\') => out.push_str(&escaped(&text)),
+        // No escapes, so it is already in its one form; or no valid Unicode, so it has no other.
+        _ => out.push_str(value),
+    }
+}
+
+fn escaped(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(content: &str) -> EventId {
+        EventId::of("ProcedureStateChanged", content)
+    }
+
+    #[test]
+    fn the_same_content_printed_differently_is_the_same_event() {
+        let compact = r#"{"EventType":"A","B":{"x":1,"y":"动物"}}"#;
+        let others = [
+            "{\n \"EventType\" : \"A\",\n \"B\" : { \"y\" : \"动物\", \"x\" : 1 }\n}",
+            r#"{"B":{"x":1,"y":"\u52a8\u7269"},"EventType":"A"}"#,
+            r#"{"EventType":"A","FileUploadEvent":null,"B":{"x":1,"z":null,"y":"动物"}}"#,
+            r#"{"EventHandle":"h-1","EventType":"A","B":{"x":1,"y":"动物"},"Sign":"s","T":5}"#,
+            r#"{"Event\u0054ype":"A","B":{"x":1,"y":"动物"}}"#,
+        ];
+        for other in others {
+            assert_eq!(id(compact), id(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn different_content_is_another_event() {
+        let base = r#"{"EventType":"A","B":{"x":1,"y":"z"}}"#;
+        let others = [
+            r#"{"EventType":"A","B":{"x":1.0,"y":"z"}}"#,
+            r#"{"EventType":"A","B":{"x":"1","y":"z"}}"#,
+            r#"{"EventType":"A","B":{"x":1,"y":"Z"}}"#,
+            r#"{"EventType":"A","B":{"x":1,"y":"z","T":1}}"#,
+            r#"{"EventType":"A","B":{"x":[1,null],"y":"z"}}"#,
+            r#"{"EventType":"A","C":{"x":1,"y":"z"}}"#,
+        ];
+        for other in others {
+            assert_ne!(id(base), id(other), "{other}");
+        }
+        assert_ne!(id(base), EventId::of("FileDeleted", base));
+    }
+
+    #[test]
+    fn numbers_beyond_floating_point_keep_every_digit() {
+        let a = id(r#"{"B":{"FileId":5285485487985271490}}"#);
+        let b = id(r#"{"B":{"FileId":5285485487985271491}}"#);
+        assert_ne!(a, b);
+    }
+
+    #[test]
+    fn a_lone_surrogate_and_a_deep_nest_still_have_an_id() {
+        let odd = r#"{"B":{"x":"\ud83d"}}"#;
+        assert_eq!(id(odd), id(r#"{ "B": {"x":"\ud83d"}}"#));
+        let deep = format!("{{\"B\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+        assert_eq!(id(&deep), id(&deep));
+    }
+
+    #[test]
+    fn the_id_is_vod_and_32_hexadecimal_digits() {
+        let text = id("{}").to_string();
+        assert_eq!(text.len(), 36);
+        assert!(text.starts_with("vod_") && text[4..].bytes().all(|b| b.is_ascii_hexdigit()));
+    }
+}

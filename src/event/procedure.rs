@@ -1,0 +1,1 @@
+//! The task flow inside a `ProcedureStateChanged` event.

@@ -1,0 +1,18 @@
+//! The exit codes of every subcommand, in one place.
+//!
+//! The README lists the same table; `tests/it/readme.rs` keeps the two in step.
+
+/// All is well. With `--once`: every event that was pulled is delivered and confirmed.
+pub const OK: u8 = 0;
+/// An internal failure: something this program did not foresee.
+pub const INTERNAL: u8 = 1;
+/// Wrong usage of the command line.
+pub const USAGE: u8 = 2;
+/// VOD could not be reached.
+pub const UNREACHABLE: u8 = 69;
+/// `--once` left events undelivered or unconfirmed; VOD hands them out again.
+pub const LEFT_OVER: u8 = 75;
+/// VOD refused the credentials.
+pub const CREDENTIALS: u8 = 77;
+/// The configuration is wrong.
+pub const CONFIG: u8 = 78;

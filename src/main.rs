@@ -1,0 +1,3 @@
+//! The `vod-relay` program.
+
+fn main() {}

@@ -1,0 +1,93 @@
+//! Where events go: the contract of every sink.
+//!
+//! A sink takes a batch of events and answers for each one. It knows nothing of leases, retries,
+//! handles or other sinks; `lane.rs` brings those. Each sink's module opens with `# Delivered when`,
+//! the condition that makes an event count as delivered.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event::Event;
+
+/// A future that is boxed so that sinks of different types can stand in one list.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One event on its way into a sink.
+#[derive(Debug, Clone)]
+pub struct Parcel {
+    /// The event.
+    pub event: Arc<Event>,
+    /// Which try this is within the lease, from 1.
+    pub attempt: u32,
+}
+
+/// Why a sink did not take an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Trying again can mend it.
+    Transient {
+        /// What happened, to what.
+        reason: String,
+        /// How long the receiver asked to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// Trying again cannot mend it.
+    Permanent {
+        /// What happened, to what.
+        reason: String,
+    },
+    /// The receiver is gone for good and the relay has nothing more to do for it: a closed stdout.
+    Closed,
+}
+
+impl Refusal {
+    /// A failure that trying again can mend, with no wish of the receiver for when.
+    pub fn transient(reason: impl Into<String>) -> Self {
+        Self::Transient { reason: reason.into(), retry_after: None }
+    }
+
+    /// A failure that trying again cannot mend.
+    pub fn permanent(reason: impl Into<String>) -> Self {
+        Self::Permanent { reason: reason.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transient { reason, .. } | Self::Permanent { reason } => f.write_str(reason),
+            Self::Closed => f.write_str("the receiver closed its end"),
+        }
+    }
+}
+
+/// A sink's answer for one event.
+pub type Outcome = Result<(), Refusal>;
+
+/// How much a sink takes at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most time that one call of [`Sink::deliver`] may take.
+    pub timeout: Duration,
+    /// The most calls at the same time.
+    pub concurrency: usize,
+    /// The most events in one call.
+    pub batch: usize,
+}
+
+/// A place that takes events.
+pub trait Sink: Send + Sync + fmt::Debug {
+    /// How much the sink takes at a time.
+    fn limits(&self) -> Limits;
+
+    /// Hands over a batch. The answer has one outcome per parcel, in the same order.
+    ///
+    /// The caller bounds the time: the future is dropped when the sink's timeout is over, and a
+    /// sink must leave nothing behind when that happens.
+    fn deliver<'a>(&'a self, batch: &'a [Parcel]) -> BoxFuture<'a, Vec<Outcome>>;
+
+    /// Opens again what a log rotator may have moved away. Most sinks have nothing to do.
+    fn reopen(&self) {}
+}

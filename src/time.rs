@@ -1,0 +1,37 @@
+//! The only place that reads a clock.
+//!
+//! Leases, delays and timeouts use [`now`], the runtime's monotonic clock, which tests can
+//! pause. Signatures and headers use [`wall_clock`]. Everything else takes a time as an argument.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub use tokio::time::Instant;
+
+/// The monotonic clock of the runtime.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// The wall clock of this machine, which may be wrong.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+pub fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Seconds since the Unix epoch; a time before it counts as the epoch itself.
+pub fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The time `seconds` after the Unix epoch.
+pub fn from_unix_seconds(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+/// The UTC date of `time` as `yyyy-mm-dd`.
+pub fn utc_date(time: SystemTime) -> String {
+    let mut rfc3339 = humantime::format_rfc3339_seconds(time).to_string();
+    rfc3339.truncate("yyyy-mm-dd".len());
+    rfc3339
+}

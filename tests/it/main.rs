@@ -1,0 +1,1 @@
+//! Stories about vod-relay, told through real HTTP, files, processes and sockets.
