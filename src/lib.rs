@@ -8,4 +8,5 @@ pub mod json;
 pub mod retry;
 pub mod secret;
 pub mod sink;
+pub mod tencent;
 pub mod time;
