@@ -90,10 +90,11 @@ fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
         }
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             in_section = name.trim() == SECTION;
-        } else if in_section && let Some((name, value)) = line.split_once('=') {
-            if name.trim().eq_ignore_ascii_case(key) {
-                found = Some(value.trim());
-            }
+        } else if in_section
+            && let Some((name, value)) = line.split_once('=')
+            && name.trim().eq_ignore_ascii_case(key)
+        {
+            found = Some(value.trim());
         }
     }
     found
