@@ -4,6 +4,7 @@ pub mod config;
 pub mod event;
 pub mod exit;
 pub mod format;
+pub mod http;
 pub mod json;
 pub mod retry;
 pub mod secret;

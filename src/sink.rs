@@ -4,12 +4,21 @@
 //! handles or other sinks; `lane.rs` brings those. Each sink's module opens with `# Delivered when`,
 //! the condition that makes an event count as delivered.
 
+pub mod command;
+pub mod file;
+pub mod stdout;
+pub mod webhook;
+
 use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::Section;
 use crate::event::Event;
+use crate::format::Format;
+use crate::json;
 
 /// A future that is boxed so that sinks of different types can stand in one list.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -90,4 +99,127 @@ pub trait Sink: Send + Sync + fmt::Debug {
 
     /// Opens again what a log rotator may have moved away. Most sinks have nothing to do.
     fn reopen(&self) {}
+}
+
+/// A sink as configured: which kind, and that kind's settings. Adding a kind is a file under
+/// `sink/`, a variant here, its name in [`NAMES`], and an arm in each `match` below.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// Lines on standard output.
+    Stdout(stdout::Config),
+    /// Lines in a file.
+    File(file::Config),
+    /// A POST per event.
+    Webhook(Box<webhook::Config>),
+    /// A process per event.
+    Command(command::Config),
+}
+
+/// The names of the kinds, and how each reads its settings.
+const NAMES: &[(&str, ReadKind)] = &[
+    ("stdout", |section| stdout::Config::read(section).map(Kind::Stdout)),
+    ("file", |section| file::Config::read(section).map(Kind::File)),
+    ("webhook", |section| webhook::Config::read(section).map(Box::new).map(Kind::Webhook)),
+    ("command", |section| command::Config::read(section).map(Kind::Command)),
+];
+
+type ReadKind = fn(&Section<'_>) -> Option<Kind>;
+
+/// The bounds of a sink's `timeout`. The longest is for `ack = "spooled"`, where no lease runs.
+const TIMEOUT_MIN: Duration = Duration::from_millis(10);
+const TIMEOUT_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// Why a sink cannot be opened: what happened, to what, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("sink {sink}: {problem}")]
+pub struct OpenError {
+    /// The sink's name in the configuration.
+    pub sink: String,
+    /// What happened, to what, and what to do.
+    pub problem: String,
+}
+
+impl OpenError {
+    fn new(sink: &str, problem: impl Into<String>) -> Self {
+        Self { sink: sink.to_owned(), problem: problem.into() }
+    }
+}
+
+impl Kind {
+    /// Reads `type` and the keys of that type; mistakes go into the section's report.
+    ///
+    /// Without a known type nobody can tell which other keys are right.
+    pub fn read(section: &Section<'_>) -> Option<Self> {
+        if !section.has("type") {
+            let names: Vec<_> = NAMES.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+            section.missing("type", &format!("one of {}", names.join(", ")));
+            return None;
+        }
+        let read = section.choice("type", NAMES, "")?;
+        read(section)
+    }
+
+    /// The most time that one delivery may take.
+    pub fn timeout(&self) -> Duration {
+        match self {
+            Self::Stdout(config) => config.timeout,
+            Self::File(config) => config.timeout,
+            Self::Webhook(config) => config.timeout,
+            Self::Command(config) => config.timeout,
+        }
+    }
+
+    /// Opens the sink. Must be called within the runtime.
+    ///
+    /// # Errors
+    ///
+    /// What the sink needs from the start is not there: a directory, a certificate.
+    pub fn open(&self, name: &str) -> Result<Arc<dyn Sink>, OpenError> {
+        Ok(match self {
+            Self::Stdout(config) => Arc::new(stdout::Stdout::open(config, name)?),
+            Self::File(config) => Arc::new(file::LogFile::open(config, name)?),
+            Self::Webhook(config) => Arc::new(webhook::Webhook::open(config, name)?),
+            Self::Command(config) => Arc::new(command::Runner::open(config, name)),
+        })
+    }
+}
+
+/// The `timeout` of a sink.
+fn timeout(section: &Section<'_>, default: Duration) -> Duration {
+    section.duration("timeout", default, TIMEOUT_MIN..=TIMEOUT_MAX)
+}
+
+/// The `format` of a sink.
+fn format(section: &Section<'_>) -> Option<Format> {
+    section.choice("format", Format::CHOICES, "callback")
+}
+
+/// A batch as JSON Lines: every event on a line of its own, every line ended.
+fn json_lines(batch: &[Parcel], format: Format) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for parcel in batch {
+        let text = format.render(&parcel.event);
+        // Every format is text, so nothing is replaced here.
+        lines.extend_from_slice(json::on_one_line(&String::from_utf8_lossy(&text)).as_bytes());
+        lines.push(b'\n');
+    }
+    lines
+}
+
+/// Writes a text, in one call unless the system takes only part of it: how many bytes went out,
+/// and the failure that kept the rest back.
+fn write_counted(
+    mut write: impl FnMut(&[u8]) -> io::Result<usize>,
+    text: &[u8],
+) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while let Some(rest) = text.get(written..).filter(|rest| !rest.is_empty()) {
+        match write(rest) {
+            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, Ok(()))
 }

@@ -1,0 +1,282 @@
+//! The one constructor of HTTP clients, and what every user of them needs.
+//!
+//! The relay's TLS is rustls with the `ring` provider, which must be installed before the first
+//! client is built; a client built anywhere else would panic. Shared by all clients: a limit on
+//! connecting, no redirects (the caller judges a 3xx), no hidden retries (every attempt is visible
+//! to the caller), and proxies from the environment, except to this machine itself.
+
+use std::error::Error as StdError;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Response, Url};
+use rustls::crypto::{CryptoProvider, ring};
+
+/// How the relay names itself to servers.
+pub const USER_AGENT: &str = concat!("vod-relay/", env!("CARGO_PKG_VERSION"));
+
+/// The most time that opening a connection may take. One that takes longer is as good as down,
+/// and a lease leaves time for another try.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often the kernel probes an idle connection for a peer that vanished.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Why a client cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// A file with certificates or a key cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{path} holds {problem}")]
+    Pem {
+        /// The file or files.
+        path: String,
+        /// What is wrong with it, and what would be right.
+        problem: String,
+    },
+    /// The TLS stack refuses what it was given.
+    #[error("cannot set up TLS: {0}")]
+    Tls(String),
+}
+
+/// What a client is for. Start with [`Settings::to`].
+#[derive(Debug)]
+pub struct Settings {
+    plain: bool,
+    direct: bool,
+    gzip: bool,
+    idle: Duration,
+    roots: Vec<Certificate>,
+    identity: Option<Identity>,
+}
+
+impl Settings {
+    /// A client that talks to the server of `url` only, with the system's certificate authorities
+    /// and, unless that server is this machine, the proxies that the environment names.
+    pub fn to(url: &Url) -> Self {
+        Self {
+            plain: url.scheme() == "http",
+            direct: is_loopback(url),
+            gzip: false,
+            idle: Duration::from_secs(50),
+            roots: Vec::new(),
+            identity: None,
+        }
+    }
+
+    /// Asks for compressed answers and unpacks them. Without it answers come as they are.
+    #[must_use]
+    pub fn gzip(mut self) -> Self {
+        self.gzip = true;
+        self
+    }
+
+    /// Never goes through a proxy, whatever the environment says.
+    #[must_use]
+    pub fn direct(mut self) -> Self {
+        self.direct = true;
+        self
+    }
+
+    /// How long an unused connection is kept for the next request.
+    #[must_use]
+    pub fn idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// Trusts the certificate authorities in a PEM file, besides those of the system.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or holds no certificate.
+    pub fn trust(mut self, ca_file: &Path) -> Result<Self, ClientError> {
+        let found = Certificate::from_pem_bundle(&read(ca_file)?).unwrap_or_default();
+        if found.is_empty() {
+            return Err(ClientError::Pem {
+                path: ca_file.display().to_string(),
+                problem: "no certificate (a PEM file with BEGIN CERTIFICATE is wanted)".to_owned(),
+            });
+        }
+        self.roots.extend(found);
+        Ok(self)
+    }
+
+    /// Shows a client certificate to servers that ask for one. Both files are PEM.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or does not hold its half.
+    pub fn identity(mut self, cert_file: &Path, key_file: &Path) -> Result<Self, ClientError> {
+        let mut pem = read(cert_file)?;
+        pem.push(b'\n');
+        pem.extend(read(key_file)?);
+        let identity = Identity::from_pem(&pem).map_err(|_| ClientError::Pem {
+            path: format!("{} with {}", cert_file.display(), key_file.display()),
+            problem: "no client certificate with its private key (PEM files are wanted, the key \
+                      without a passphrase)"
+                .to_owned(),
+        })?;
+        self.identity = Some(identity);
+        Ok(self)
+    }
+}
+
+/// Builds a client.
+///
+/// # Errors
+///
+/// The TLS stack refuses a certificate or a key, or the system has no certificate authorities.
+pub fn client(settings: Settings) -> Result<Client, ClientError> {
+    install_crypto();
+    let Settings { plain, direct, gzip, idle, roots, identity } = settings;
+    let builder = || {
+        let builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .pool_idle_timeout(idle)
+            .tcp_keepalive(TCP_KEEPALIVE)
+            .gzip(gzip);
+        if direct { builder.no_proxy() } else { builder }
+    };
+    let build = |builder: ClientBuilder| {
+        builder.build().map_err(|error| ClientError::Tls(cause(&error, CONNECT_TIMEOUT)))
+    };
+    if plain && direct {
+        // No TLS can come up, so the system's authorities need not be read.
+        return build(builder().tls_certs_only([]));
+    }
+    let mut with_tls = builder().tls_certs_merge(roots);
+    if let Some(identity) = identity {
+        with_tls = with_tls.identity(identity);
+    }
+    match build(with_tls) {
+        // A bare container has no certificate authorities; plain HTTP works there all the same.
+        Err(_) if plain => build(builder().tls_certs_only([])),
+        built => built,
+    }
+}
+
+/// Makes `ring` the cryptography of all TLS in this process. Doing it again changes nothing.
+pub fn install_crypto() {
+    if CryptoProvider::get_default().is_none() {
+        // The error means that another thread was faster, and it installed the same.
+        let _ = ring::default_provider().install_default();
+    }
+}
+
+/// A URL for logs and errors: without what may be secret, its user, password and query.
+pub fn shown(url: &Url) -> String {
+    let mut shown = url.clone();
+    // These fail only for URLs without a host, which have nothing to hide there.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.set_fragment(None);
+    if shown.query().is_some() {
+        shown.set_query(Some("..."));
+    }
+    shown.to_string()
+}
+
+/// What is at the bottom of a failed request, in the words of the one who must mend it. `limit` is
+/// the time that the whole request was given.
+pub fn cause(error: &reqwest::Error, limit: Duration) -> String {
+    if error.is_timeout() {
+        let (what, limit) = match error.is_connect() {
+            true => ("no connection", CONNECT_TIMEOUT),
+            false => ("no answer", limit),
+        };
+        return format!("{what} within {}", humantime::format_duration(limit));
+    }
+    let mut bottom: &(dyn StdError + 'static) = error;
+    loop {
+        if let Some(text) = bottom.downcast_ref::<io::Error>().and_then(io_cause) {
+            return text;
+        }
+        if let Some(tls) = bottom.downcast_ref::<rustls::Error>() {
+            return tls_cause(tls);
+        }
+        match bottom.source() {
+            Some(source) => bottom = source,
+            None => return bottom.to_string(),
+        }
+    }
+}
+
+fn io_cause(error: &io::Error) -> Option<String> {
+    // An I/O error hides what it wraps from `source()`.
+    if let Some(inner) = error.get_ref() {
+        return inner.downcast_ref::<rustls::Error>().map(tls_cause);
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Some("connection refused".to_owned()),
+        io::ErrorKind::ConnectionReset => Some("connection reset by the server".to_owned()),
+        _ => None,
+    }
+}
+
+fn tls_cause(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(why) => format!("certificate not trusted: {why}"),
+        rustls::Error::AlertReceived(alert) => {
+            format!("the server ended the TLS handshake: {alert:?}")
+        }
+        other => format!("TLS: {other}"),
+    }
+}
+
+/// How long the server asks to be left alone: `Retry-After` in seconds or as a date.
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// Reads an answer's body, but no more than about `limit` bytes: the bytes, and whether they are
+/// all of it. What is more is left unread, which closes the connection.
+///
+/// # Errors
+///
+/// The connection breaks.
+pub async fn read_body(
+    response: &mut Response,
+    limit: usize,
+) -> Result<(Bytes, bool), reqwest::Error> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > limit {
+            body.truncate(limit);
+            return Ok((body.freeze(), false));
+        }
+    }
+    Ok((body.freeze(), true))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ClientError> {
+    fs::read(path).map_err(|source| ClientError::Read { path: path.display().to_string(), source })
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}

@@ -1,0 +1,297 @@
+//! Events to an HTTP endpoint, one POST each.
+//!
+//! # Delivered when
+//!
+//! The endpoint answers with a 2xx status. Its body does not matter and is not waited for.
+//!
+//! Every request carries `webhook-id`, the event's id, the same on every retry, redelivery and
+//! replay: the receiver can drop what it has already seen. `webhook-timestamp` is the time of the
+//! attempt. (Both are as in Standard Webhooks, <https://www.standardwebhooks.com/>.)
+//!
+//! Another try can mend 408, 425, 429, all 5xx and every fault of the network. What remains is
+//! permanent, redirects among it: they are not followed, because a POST that turns into a GET
+//! somewhere else delivers nothing.
+
+use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use reqwest::header::{
+    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, LOCATION, USER_AGENT,
+};
+use reqwest::{Client, Response, StatusCode, Url};
+use tracing::{info, warn};
+
+use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Refusal, Sink};
+use crate::config::Section;
+use crate::event::EventId;
+use crate::format::Format;
+use crate::http::{self, ClientError};
+use crate::time;
+
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+
+/// Below the 5 s and more after which common servers (Node.js, Apache httpd) close an idle
+/// connection, so that a request seldom meets a connection that is just being closed.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// The most that is read of an answer. All of a short one, so that the connection can serve again.
+const BODY_MAX: usize = 4 * 1024;
+
+/// The most time to wait for an answer's body once its status is known.
+const BODY_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The most characters of an answer that a refusal's reason quotes.
+const QUOTE_MAX: usize = 200;
+
+/// What `[sinks.NAME]` with `type = "webhook"` says.
+#[derive(Clone, PartialEq)]
+pub struct Config {
+    /// Where to POST. A user and password in it become basic authentication.
+    pub url: Url,
+    /// Headers to add. Their values may be secrets, and are marked so.
+    pub headers: HeaderMap,
+    /// Certificate authorities to trust besides those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// A client certificate and its private key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// The most requests at the same time.
+    pub max_concurrency: usize,
+    /// The shape of the body.
+    pub format: Format,
+    /// The most time that one request may take.
+    pub timeout: Duration,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { url, headers, ca_file, identity, max_concurrency, format, timeout } = self;
+        f.debug_struct("Config")
+            .field("url", &http::shown(url))
+            .field("headers", headers)
+            .field("ca_file", ca_file)
+            .field("identity", identity)
+            .field("max_concurrency", max_concurrency)
+            .field("format", format)
+            .field("timeout", timeout)
+            .finish()
+    }
+}
+
+impl Config {
+    /// Reads the sink's keys.
+    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+        let url = section.url("url", None, &["http", "https"]);
+        let mut headers = HeaderMap::new();
+        for (name, value) in section.masked_map("headers", "{ Authorization = \"Bearer ...\" }") {
+            match header(&name, value.expose()) {
+                Ok((name, _)) if headers.contains_key(&name) => {
+                    section.mistake("headers", &format!("holds {name} twice"), "once");
+                }
+                Ok((name, value)) => {
+                    headers.insert(name, value);
+                }
+                Err((problem, right)) => section.mistake("headers", &problem, right),
+            }
+        }
+        let ca_file = section.path("ca_file");
+        let cert_file = section.path("client_cert_file");
+        let key_file = section.path("client_key_file");
+        for (key, other) in
+            [("client_cert_file", "client_key_file"), ("client_key_file", "client_cert_file")]
+        {
+            if section.has(key) && !section.has(other) {
+                section.mistake(key, &format!("stands without {other}"), "both or neither");
+            }
+        }
+        let max_concurrency = section.integer("max_concurrency", 128, 1..=4096);
+        let timeout = super::timeout(section, Duration::from_secs(10));
+        let format = super::format(section);
+        Some(Self {
+            url: url?,
+            headers,
+            ca_file,
+            identity: cert_file.zip(key_file),
+            max_concurrency: usize::try_from(max_concurrency).unwrap_or(usize::MAX),
+            format: format?,
+            timeout,
+        })
+    }
+}
+
+/// A header as configured, or what is wrong with it and what would be right.
+fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), (String, &'static str)> {
+    let Ok(header) = name.parse::<HeaderName>() else {
+        return Err((format!("\"{name}\" is not a header name"), "for example Authorization"));
+    };
+    let set_by_us = ["host", "content-length", "transfer-encoding", "connection"];
+    if header.as_str().starts_with("webhook-") || set_by_us.contains(&header.as_str()) {
+        return Err((format!("{header} is set by vod-relay itself"), "leave it out"));
+    }
+    let value: Result<HeaderValue, InvalidHeaderValue> = HeaderValue::from_bytes(value.as_bytes());
+    let Ok(mut value) = value else {
+        let problem = format!("the value of {header} has characters that no header can have");
+        return Err((problem, "text without line breaks and control characters"));
+    };
+    value.set_sensitive(true);
+    Ok((header, value))
+}
+
+/// The sink.
+#[derive(Debug)]
+pub struct Webhook {
+    name: String,
+    config: Config,
+    /// What errors call the endpoint: method and URL, without secrets.
+    target: String,
+    client: RwLock<Client>,
+}
+
+impl Webhook {
+    /// Makes the client, with the certificates that are configured.
+    ///
+    /// # Errors
+    ///
+    /// A certificate or key cannot be used.
+    pub(super) fn open(config: &Config, name: &str) -> Result<Self, OpenError> {
+        let client = client(config).map_err(|error| OpenError::new(name, error.to_string()))?;
+        Ok(Self {
+            name: name.to_owned(),
+            config: config.clone(),
+            target: format!("POST {}", http::shown(&config.url)),
+            client: RwLock::new(client),
+        })
+    }
+
+    async fn post(&self, parcel: &Parcel) -> Outcome {
+        let started = time::now();
+        let mut response = match self.request(parcel).send().await {
+            Ok(response) => response,
+            Err(error) => {
+                let cause = http::cause(&error, self.config.timeout);
+                return Err(Refusal::transient(format!("{}: {cause}", self.target)));
+            }
+        };
+        // An answer that arrived in the last moment is not lost for the sake of its body.
+        let left = self.config.timeout.saturating_sub(started.elapsed());
+        let body = tokio::time::timeout(
+            BODY_PATIENCE.min(left / 2),
+            http::read_body(&mut response, BODY_MAX),
+        );
+        // A body that is late or broken has no say: the status does.
+        let body = body.await.ok().and_then(Result::ok).map(|(body, _)| body).unwrap_or_default();
+        if response.status().is_success() {
+            return Ok(());
+        }
+        Err(self.refusal(&response, &body))
+    }
+
+    fn request(&self, parcel: &Parcel) -> reqwest::RequestBuilder {
+        let Config { url, headers, format, timeout, .. } = &self.config;
+        let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut all = HeaderMap::with_capacity(headers.len() + 4);
+        all.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+        all.insert(USER_AGENT, HeaderValue::from_static(http::USER_AGENT));
+        all.extend(headers.clone());
+        all.insert(WEBHOOK_ID, id_value(parcel.event.id()));
+        all.insert(WEBHOOK_TIMESTAMP, time::unix_seconds(time::wall_clock()).into());
+        client.post(url.clone()).timeout(*timeout).headers(all).body(format.render(&parcel.event))
+    }
+
+    fn refusal(&self, response: &Response, body: &[u8]) -> Refusal {
+        let status = response.status();
+        let mut reason = format!("{} answered {status}", self.target);
+        if status.is_redirection()
+            && let Some(location) = response.headers().get(LOCATION)
+        {
+            let location = quote(location.as_bytes());
+            reason.push_str(&format!(
+                ", a redirect to {location}, which is not followed; configure the final URL"
+            ));
+        }
+        let quoted = quote(body);
+        if !quoted.is_empty() {
+            reason.push_str(&format!(": {quoted}"));
+        }
+        if is_transient(status) {
+            let retry_after = http::retry_after(response.headers(), time::wall_clock());
+            Refusal::Transient { reason, retry_after }
+        } else {
+            Refusal::permanent(reason)
+        }
+    }
+}
+
+impl Sink for Webhook {
+    fn limits(&self) -> Limits {
+        let Config { timeout, max_concurrency: concurrency, .. } = self.config;
+        Limits { timeout, concurrency, batch: 1 }
+    }
+
+    fn deliver<'a>(&'a self, batch: &'a [Parcel]) -> BoxFuture<'a, Vec<Outcome>> {
+        Box::pin(async move {
+            let mut outcomes = Vec::with_capacity(batch.len());
+            for parcel in batch {
+                outcomes.push(self.post(parcel).await);
+            }
+            outcomes
+        })
+    }
+
+    /// Reads the certificates again, which may have been renewed under the same names.
+    fn reopen(&self) {
+        if self.config.ca_file.is_none() && self.config.identity.is_none() {
+            return;
+        }
+        match client(&self.config) {
+            Ok(client) => {
+                *self.client.write().unwrap_or_else(PoisonError::into_inner) = client;
+                info!(sink = self.name, "read the certificates again");
+            }
+            Err(error) => warn!(sink = self.name, %error, "keeping the old certificates"),
+        }
+    }
+}
+
+fn client(config: &Config) -> Result<Client, ClientError> {
+    let mut settings = http::Settings::to(&config.url).idle(IDLE);
+    if let Some(ca_file) = &config.ca_file {
+        settings = settings.trust(ca_file)?;
+    }
+    if let Some((cert_file, key_file)) = &config.identity {
+        settings = settings.identity(cert_file, key_file)?;
+    }
+    http::client(settings)
+}
+
+fn id_value(id: EventId) -> HeaderValue {
+    // An id is hexadecimal, so there is always a value.
+    HeaderValue::try_from(id.to_string()).unwrap_or(HeaderValue::from_static(""))
+}
+
+fn is_transient(status: StatusCode) -> bool {
+    status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
+        )
+}
+
+/// The beginning of what a server said, on one line and printable.
+fn quote(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut words = String::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
+        if !word.is_empty() {
+            if !words.is_empty() {
+                words.push(' ');
+            }
+            words.push_str(word);
+        }
+    }
+    match words.char_indices().nth(QUOTE_MAX) {
+        Some((end, _)) => format!("{}...", &words[..end]),
+        None => words,
+    }
+}
