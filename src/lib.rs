@@ -6,6 +6,7 @@ pub mod exit;
 pub mod format;
 pub mod json;
 pub mod retry;
+pub mod route;
 pub mod secret;
 pub mod sink;
 pub mod time;

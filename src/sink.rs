@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::Section;
 use crate::event::Event;
 
 /// A future that is boxed so that sinks of different types can stand in one list.
@@ -90,4 +91,30 @@ pub trait Sink: Send + Sync + fmt::Debug {
 
     /// Opens again what a log rotator may have moved away. Most sinks have nothing to do.
     fn reopen(&self) {}
+}
+
+/// What a sink is and how it delivers, out of the configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// Lines on the standard output.
+    Stdout {
+        /// The most time that one delivery may take.
+        timeout: Duration,
+    },
+}
+
+impl Kind {
+    /// Reads `type` and the keys that go with it; `None` after a mistake.
+    pub fn read(section: &Section<'_>) -> Option<Self> {
+        section.choice("type", &[("stdout", ())], "")?;
+        let range = Duration::from_millis(100)..=Duration::from_secs(60);
+        Some(Self::Stdout { timeout: section.duration("timeout", Duration::from_secs(10), range) })
+    }
+
+    /// The most time that one delivery may take.
+    pub fn timeout(&self) -> Duration {
+        match self {
+            Self::Stdout { timeout } => *timeout,
+        }
+    }
 }
