@@ -7,6 +7,7 @@ pub mod format;
 pub mod http;
 pub mod json;
 pub mod retry;
+pub mod route;
 pub mod secret;
 pub mod sink;
 pub mod tencent;

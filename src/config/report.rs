@@ -1,9 +1,9 @@
-//! What reading a configuration found: its mistakes, and its effective values.
+//! What reading a configuration found: mistakes, warnings, and the effective values.
 
 use std::fmt;
 use std::ops::Range;
 
-/// One thing that is wrong in the file.
+/// One thing that is wrong in the file, or worth a warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
     /// The line, from 1.
@@ -32,87 +32,152 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Gathers mistakes and effective values while a file is read.
+/// What is known of a mistake while the file is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Finding {
+    /// Where it stands, in bytes.
+    pub(super) span: Range<usize>,
+    /// The key path.
+    pub(super) path: String,
+    /// What is wrong.
+    pub(super) problem: String,
+    /// What would be right.
+    pub(super) right: String,
+}
+
+/// Gathers findings and effective values while a file is read.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    found: Vec<Found>,
+    faults: Vec<Finding>,
+    mistakes: Vec<Finding>,
+    absences: Vec<Finding>,
+    warnings: Vec<Finding>,
+    inline_secrets: Vec<(Range<usize>, String)>,
     sections: Vec<(String, Vec<(String, toml::Value)>)>,
 }
 
-#[derive(Debug)]
-struct Found {
-    span: Range<usize>,
-    path: String,
-    problem: String,
-    right: String,
-    missing: bool,
-}
-
 impl Report {
-    pub(super) fn mistake(&mut self, span: Range<usize>, path: String, problem: &str, right: &str) {
-        let (problem, right) = (problem.to_owned(), right.to_owned());
-        self.found.push(Found { span, path, problem, right, missing: false });
+    /// The TOML itself is broken here.
+    pub(super) fn fault(&mut self, span: Range<usize>, problem: &str, right: &str) {
+        let (path, problem, right) = (String::new(), problem.to_owned(), right.to_owned());
+        self.faults.push(Finding { span, path, problem, right });
     }
 
-    pub(super) fn missing(&mut self, span: Range<usize>, path: String, right: &str) {
-        let (problem, right) = ("is missing".to_owned(), right.to_owned());
-        self.found.push(Found { span, path, problem, right, missing: true });
-    }
-
-    pub(super) fn effective_section(&mut self, path: &str) {
-        if !self.sections.iter().any(|(known, _)| known == path) {
-            self.sections.push((path.to_owned(), Vec::new()));
+    /// Something is wrong. Two getters may stumble over the same value: it is reported once.
+    pub(super) fn mistake(&mut self, finding: Finding) {
+        if !self.mistakes.contains(&finding) {
+            self.mistakes.push(finding);
         }
     }
 
+    /// Something that should be there is not. In a file that could not be read whole it may stand
+    /// in the broken part.
+    pub(super) fn absence(&mut self, finding: Finding) {
+        self.absences.push(finding);
+    }
+
+    /// Something is allowed but hardly meant.
+    pub(super) fn warning(&mut self, finding: Finding) {
+        self.warnings.push(finding);
+    }
+
+    /// A secret is written in the file itself.
+    pub(super) fn inline_secret(&mut self, span: Range<usize>, path: String) {
+        self.inline_secrets.push((span, path));
+    }
+
+    /// Warns of every secret written in the file itself, which `readers` can read.
+    pub(super) fn expose_inline_secrets(&mut self, file: &str, readers: &str) {
+        for (span, path) in std::mem::take(&mut self.inline_secrets) {
+            let key = path.rsplit('.').next().unwrap_or_default();
+            let problem = format!("is written in a file that {readers} can read");
+            let right = format!("{key}_file = \"...\", or chmod 600 {file}");
+            self.warning(Finding { span, path, problem, right });
+        }
+    }
+
+    /// Makes room for a section in the order in which sections are to be shown.
+    pub(super) fn effective_section(&mut self, section: &str) {
+        if !self.sections.iter().any(|(known, _)| known == section) {
+            self.sections.push((section.to_owned(), Vec::new()));
+        }
+    }
+
+    /// Notes the value that a key has, be it written or a default.
     pub(super) fn effective(&mut self, section: &str, key: &str, value: toml::Value) {
         self.effective_section(section);
-        let entries = self.sections.iter_mut().find(|(known, _)| known == section);
-        if let Some((_, entries)) = entries {
-            entries.retain(|(known, _)| known != key);
-            entries.push((key.to_owned(), value));
+        let Some((_, entries)) = self.sections.iter_mut().find(|(known, _)| known == section)
+        else {
+            return;
+        };
+        match entries.iter_mut().find(|(known, _)| known == key) {
+            Some((_, known)) => *known = value,
+            None => entries.push((key.to_owned(), value)),
         }
     }
 
-    /// The mistakes in the order of the file. When the TOML itself is broken, keys that seem to be
-    /// missing may stand in the broken part, so those are not held against it.
-    pub(super) fn mistakes(&self, text: &str, broken: bool) -> Vec<Mistake> {
-        let mut found: Vec<_> =
-            self.found.iter().filter(|found| !(broken && found.missing)).collect();
-        found.sort_by_key(|found| found.span.start);
-        found
-            .into_iter()
-            .map(|found| {
-                let (line, column) = position(text, found.span.start);
-                let (path, problem) = (found.path.clone(), found.problem.clone());
-                Mistake { line, column, path, problem, right: found.right.clone() }
-            })
-            .collect()
+    /// The mistakes in the order of the file.
+    ///
+    /// When its TOML is broken, what seems to be absent is not held against it, nor is what was
+    /// made of a broken line.
+    pub(super) fn mistakes(&self, text: &str) -> Vec<Mistake> {
+        if self.faults.is_empty() {
+            return in_order(text, self.mistakes.iter().chain(&self.absences));
+        }
+        let line = |finding: &Finding| position(text.as_bytes(), finding.span.start).0;
+        let broken: Vec<_> = self.faults.iter().map(line).collect();
+        // The parser gives no place to a value that it made up.
+        let stands =
+            |finding: &&Finding| !finding.span.is_empty() && !broken.contains(&line(finding));
+        in_order(text, self.faults.iter().chain(self.mistakes.iter().filter(stands)))
+    }
+
+    /// The warnings in the order of the file.
+    pub(super) fn warnings(&self, text: &str) -> Vec<Mistake> {
+        in_order(text, self.warnings.iter())
     }
 
     /// The effective configuration as TOML.
     pub(super) fn to_toml(&self) -> String {
-        let mut text = String::new();
-        for (path, entries) in &self.sections {
-            if entries.is_empty() {
-                continue;
-            }
-            if !text.is_empty() {
-                text.push('\n');
-            }
-            text.push_str(&format!("[{path}]\n"));
-            for (key, value) in entries {
-                text.push_str(&format!("{key} = {value}\n"));
-            }
-        }
-        text
+        let filled = self.sections.iter().filter(|(_, entries)| !entries.is_empty());
+        let sections = filled.map(|(path, entries)| {
+            let lines = entries.iter().map(|(key, value)| format!("{key} = {value}\n"));
+            format!("[{path}]\n{}", lines.collect::<String>())
+        });
+        sections.collect::<Vec<_>>().join("\n")
     }
 }
 
-/// The line and the column, both from 1, of a byte in a text.
-fn position(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+fn in_order<'a>(text: &str, findings: impl Iterator<Item = &'a Finding>) -> Vec<Mistake> {
+    let mut findings: Vec<_> = findings.cloned().collect();
+    findings.sort_by_key(|finding| finding.span.start);
+    let located = findings.into_iter().map(|Finding { span, path, problem, right }| {
+        let (line, column) = position(text.as_bytes(), span.start);
+        Mistake { line, column, path, problem, right }
+    });
+    located.collect()
+}
+
+/// The line and the column in characters, both from 1, of a byte in a text.
+pub(super) fn position(text: &[u8], at: usize) -> (usize, usize) {
+    let before = &text[..at.min(text.len())];
+    let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let column = String::from_utf8_lossy(&before[line_start..]).chars().count() + 1;
     (line, column)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_lines_and_characters() {
+        let text = "a = 1\r\n名 = 2\n";
+        let cases = [(0, (1, 1)), (4, (1, 5)), (7, (2, 1)), (11, (2, 3)), (999, (3, 1))];
+        for (at, expected) in cases {
+            assert_eq!(position(text.as_bytes(), at), expected, "{at}");
+        }
+        assert_eq!(position(b"", 0), (1, 1));
+    }
 }

@@ -15,10 +15,54 @@ const IRREGULAR: [(&str, &str); 9] = [
     ("ExtractBlindWatermarkComplete", "ExtractBlindWatermarkComplete"),
 ];
 
+/// The event types that VOD documents. New ones come every few weeks, so a type that is not here
+/// may be right all the same.
+///
+/// Source: the `EventContent` structure of the VOD API, version 2018-07-17.
+pub const TYPES: [&str; 37] = [
+    "NewFileUpload",
+    "ProcedureStateChanged",
+    "FileDeleted",
+    "PullComplete",
+    "EditMediaComplete",
+    "SplitMediaComplete",
+    "ComposeMediaComplete",
+    "WechatMiniProgramPublishComplete",
+    "WechatPublishComplete",
+    "RemoveWatermark",
+    "RestoreMediaComplete",
+    "RebuildMediaComplete",
+    "ExtractTraceWatermarkComplete",
+    "ExtractCopyRightWatermarkComplete",
+    "ReviewAudioVideoComplete",
+    "ReduceMediaBitrateComplete",
+    "DescribeFileAttributesComplete",
+    "QualityInspectComplete",
+    "QualityEnhanceComplete",
+    "MediaCastStatusChanged",
+    "PersistenceComplete",
+    "ComplexAdaptiveDynamicStreamingComplete",
+    "ProcessMediaByMPSComplete",
+    "AigcImageTaskComplete",
+    "AigcVideoTaskComplete",
+    "AigcHunyuan3DTaskComplete",
+    "DescribeAigcFaceInfoAsyncComplete",
+    "ExtractBlindWatermarkComplete",
+    "SceneAigcImageCompleteEvent",
+    "ProcessImageAsyncCompleteEvent",
+    "CreateAigcAdvancedCustomElementCompleteEvent",
+    "CreateAigcCustomVoiceCompleteEvent",
+    "TranscodeComplete",
+    "ConcatComplete",
+    "ClipComplete",
+    "CreateImageSpriteComplete",
+    "CreateSnapshotByTimeOffsetComplete",
+];
+
 /// The event type that goes with a member, for events that come without `EventType`.
 ///
 /// Source: the `EventContent` structure of the VOD API, version 2018-07-17.
-pub(super) fn event_type(member: &str) -> Cow<'_, str> {
+pub(crate) fn event_type(member: &str) -> Cow<'_, str> {
     match IRREGULAR.iter().find(|(name, _)| *name == member) {
         Some((_, event_type)) => Cow::Borrowed(event_type),
         None => Cow::Borrowed(member.strip_suffix("Event").unwrap_or(member)),

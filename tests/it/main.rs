@@ -1,3 +1,4 @@
 //! Stories about vod-relay, told through real HTTP, files, processes and sockets.
 
+mod config;
 mod tc3;

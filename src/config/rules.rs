@@ -1,0 +1,69 @@
+//! The rules that span several tables of the configuration.
+
+use super::section::{Section, shown};
+use super::{sink, source};
+
+/// Reports what is wrong between the tables rather than in one of them.
+pub(super) fn check(sources: &[source::Draft<'_>], sinks: &[sink::Draft<'_>]) {
+    for source in sources {
+        check_name(&source.section);
+        let name = source.section.name();
+        if !sinks.is_empty() && !sinks.iter().any(|sink| sink.serves(name)) {
+            source.section.warn_here(
+                "no sink takes its events",
+                &format!("add \"{name}\" to the sources of a sink, or remove the source"),
+            );
+        }
+    }
+    for sink in sinks {
+        check_name(&sink.section);
+        check_sources(sink, sources);
+        check_timeout(sink, sources);
+    }
+}
+
+/// Names stand in logs, metrics and key paths.
+fn check_name(section: &Section<'_>) {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    let name = section.name();
+    if !(1..=64).contains(&name.len()) || !name.bytes().all(fits) {
+        section.mistake_here("has a name that cannot be used", "1 to 64 of A-Z a-z 0-9 _ -");
+    }
+}
+
+fn check_sources(sink: &sink::Draft<'_>, sources: &[source::Draft<'_>]) {
+    let known: Vec<_> = sources.iter().map(|source| source.section.name()).collect();
+    for name in sink.sources.iter().flatten() {
+        if !known.contains(&name.as_str()) {
+            let right = match known.as_slice() {
+                [] => "there is no source".to_owned(),
+                names => format!("there is {}", names.join(", ")),
+            };
+            let problem = format!("names {}, which is no source", super::spelling::quoted(name));
+            sink.section.absence("sources", &problem, &right);
+        }
+    }
+}
+
+/// A delivery that takes as long as it may must still leave time for the confirm, or its event
+/// would always come again.
+fn check_timeout(sink: &sink::Draft<'_>, sources: &[source::Draft<'_>]) {
+    let Some(kind) = &sink.kind else { return };
+    let timeout = kind.timeout();
+    for source in sources.iter().filter(|source| sink.serves(source.section.name())) {
+        // A margin that takes up the whole lease is reported where it stands.
+        let Some(room) = source.lease.checked_sub(source.confirm_margin) else { continue };
+        if timeout <= room || room.is_zero() {
+            continue;
+        }
+        let (lease, margin) =
+            (source.section.path_of("lease"), source.section.path_of("confirm_margin"));
+        let problem = format!(
+            "{} and {margin} ({}) together are longer than {lease} ({})",
+            shown(timeout),
+            shown(source.confirm_margin),
+            shown(source.lease),
+        );
+        sink.section.mistake("timeout", &problem, &format!("at most \"{}\"", shown(room)));
+    }
+}

@@ -1,0 +1,114 @@
+//! The getters for lists and tables of values.
+
+use toml::de::DeValue;
+
+use super::{Section, kind_of};
+use crate::secret::{MASK, Secret};
+
+impl<'a> Section<'a> {
+    /// A list of texts.
+    pub fn strings(&self, key: &str, example: &str) -> Option<Vec<String>> {
+        let (_, value) = self.value(key)?;
+        let Some(items) = value.as_array() else {
+            self.wrong_type(key, value, example);
+            return None;
+        };
+        let mut texts = Vec::new();
+        for item in items.iter() {
+            match item.get_ref() {
+                DeValue::String(text) => texts.extend(self.interpolated(key, text, item.span())),
+                other => {
+                    let problem = format!("holds {} where text is wanted", kind_of(other));
+                    self.mistake_at(item.span(), key, &problem, example);
+                }
+            }
+        }
+        self.effective(key, texts.clone());
+        Some(texts)
+    }
+
+    /// A table of names and texts, such as headers, in the order of the file. Its values may be
+    /// secrets and are masked.
+    pub fn masked_map(&self, key: &str, example: &str) -> Vec<(String, Secret)> {
+        let Some(table) = self.inner_table(key, example) else { return Vec::new() };
+        let mut pairs = Vec::new();
+        let mut effective = toml::Table::new();
+        for (_, name) in table.keys() {
+            let Some((span, value)) = table.at(name) else { continue };
+            match value {
+                DeValue::String(text) => {
+                    if let Some(text) = table.interpolated(name, text, span) {
+                        effective.insert(name.to_owned(), MASK.into());
+                        pairs.push((name.to_owned(), Secret::from(text)));
+                    }
+                }
+                other => table.wrong_type(name, other, "text in quotes"),
+            }
+        }
+        self.effective(key, effective);
+        pairs
+    }
+
+    /// A table of conditions: each name with the texts that it may be equal to, in the order of
+    /// the file.
+    pub fn conditions(&self, key: &str) -> Vec<(String, Vec<String>)> {
+        let right = "for example { Status = \"FINISH\" } or { Status = [\"FINISH\", \"FAIL\"] }";
+        let Some(table) = self.inner_table(key, right) else { return Vec::new() };
+        let mut conditions = Vec::new();
+        let mut effective = toml::Table::new();
+        for (_, name) in table.keys() {
+            let texts = table.alternatives(name, right);
+            effective.insert(name.to_owned(), texts.clone().into());
+            conditions.push((name.to_owned(), texts));
+        }
+        if !effective.is_empty() {
+            self.effective(key, effective);
+        }
+        conditions
+    }
+
+    /// The texts that one condition allows: a single value or a list of them.
+    fn alternatives(&self, name: &str, right: &str) -> Vec<String> {
+        let Some((_, value)) = self.at(name) else { return Vec::new() };
+        let listed = value.as_array().map(|list| list.iter());
+        let values: Vec<_> = match listed {
+            Some(list) => list.map(|item| (item.span(), item.get_ref())).collect(),
+            None => vec![(self.span_of(name), value)],
+        };
+        if values.is_empty() {
+            self.mistake(name, "has no value to be equal to", right);
+        }
+        let mut texts = Vec::new();
+        for (span, value) in values {
+            match value {
+                DeValue::String(text) => texts.extend(self.interpolated(name, text, span)),
+                DeValue::Integer(number) if number.radix() == 10 => {
+                    texts.push(number.as_str().to_owned());
+                }
+                DeValue::Float(number) => texts.push(number.as_str().to_owned()),
+                DeValue::Boolean(truth) => texts.push(truth.to_string()),
+                DeValue::Table(inner) => {
+                    let inner = inner.keys().next().map_or("Name", |key| key.get_ref());
+                    let right = format!("a path in quotes: \"{name}.{inner}\" = \"...\"");
+                    self.mistake_at(span, name, "is a table", &right);
+                }
+                DeValue::Integer(_) | DeValue::Datetime(_) | DeValue::Array(_) => {
+                    let problem = format!("compares with {}", kind_of(value));
+                    self.mistake_at(span, name, &problem, "text in quotes");
+                }
+            }
+        }
+        texts
+    }
+
+    /// The table under `key` as a section of its own, for the key paths of its mistakes.
+    fn inner_table(&self, key: &str, right: &str) -> Option<Section<'a>> {
+        match self.value(key)? {
+            (span, DeValue::Table(table)) => Some(self.child(key, Some(table), span)),
+            (_, other) => {
+                self.wrong_type(key, other, right);
+                None
+            }
+        }
+    }
+}

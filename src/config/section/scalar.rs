@@ -1,0 +1,293 @@
+//! The getters for single values.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use reqwest::Url;
+use toml::de::DeValue;
+
+use super::super::spelling::{closest, quoted};
+use super::Section;
+use crate::secret::MASK;
+
+/// The largest whole number that TOML can write.
+const LARGEST: u64 = i64::MAX as u64;
+
+impl Section<'_> {
+    /// The text under `key`, with variables replaced.
+    pub fn string(&self, key: &str) -> Option<String> {
+        let text = self.text(key)?;
+        self.effective(key, text.clone());
+        Some(text)
+    }
+
+    /// The text under `key`, which must be there and not empty.
+    pub fn required_string(&self, key: &str, example: &str) -> Option<String> {
+        let right = format!("for example {key} = \"{example}\"");
+        if !self.has(key) {
+            // The key is known all the same.
+            let _ = self.value(key);
+            self.missing(key, &right);
+        }
+        let text = self.string(key)?;
+        if text.is_empty() {
+            self.mistake(key, "is empty", &right);
+            return None;
+        }
+        Some(text)
+    }
+
+    /// The text under `key`, or the default.
+    pub fn string_or(&self, key: &str, default: &str) -> String {
+        let text = self.text(key).unwrap_or_else(|| default.to_owned());
+        self.effective(key, text.clone());
+        text
+    }
+
+    /// One of a few words. With an empty default the key must be there.
+    pub fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)], default: &str) -> Option<T> {
+        let words: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        let words = format!("one of {}", words.join(", "));
+        let known = self.value(key).is_some();
+        let word = match self.text(key) {
+            Some(word) => word,
+            None if default.is_empty() => {
+                if !known {
+                    self.missing(key, &words);
+                }
+                return None;
+            }
+            None => default.to_owned(),
+        };
+        self.effective(key, word.clone());
+        let chosen = choices.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
+        if chosen.is_none() {
+            let near = closest(&word, choices.iter().map(|(name, _)| *name));
+            let right =
+                near.map_or(words.clone(), |near| format!("did you mean \"{near}\"? {words}"));
+            self.mistake(key, &format!("{} is not known here", quoted(&word)), &right);
+        }
+        chosen
+    }
+
+    /// A truth value.
+    pub fn boolean(&self, key: &str, default: bool) -> bool {
+        let right = "true or false, without quotes";
+        let written = match self.value(key) {
+            None => None,
+            Some((_, DeValue::Boolean(value))) => Some(*value),
+            // A variable can only come as text.
+            Some((_, DeValue::String(_))) => self.text(key).and_then(|text| {
+                let value = text.parse().ok();
+                if value.is_none() {
+                    self.mistake(key, &format!("{} is no truth value", quoted(&text)), right);
+                }
+                value
+            }),
+            Some((_, other)) => {
+                self.wrong_type(key, other, right);
+                None
+            }
+        };
+        let value = written.unwrap_or(default);
+        self.effective(key, value);
+        value
+    }
+
+    /// A whole number within a range.
+    pub fn integer(&self, key: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let right = format!("a whole number from {} to {}", range.start(), range.end());
+        let value = match self.number(key, &right) {
+            Some(number) if range.contains(&number) => number,
+            Some(number) => {
+                self.mistake(key, &format!("{number} is out of range"), &right);
+                default
+            }
+            None => default,
+        };
+        self.effective(key, i64::try_from(value).unwrap_or(i64::MAX));
+        value
+    }
+
+    /// A whole number that need not be there and has no default. An empty text, such as a variable
+    /// with an empty default leaves, counts as absent.
+    pub fn optional_integer(&self, key: &str, right: &str) -> Option<u64> {
+        if let Some((_, DeValue::String(_))) = self.value(key)
+            && self.text(key)?.is_empty()
+        {
+            return None;
+        }
+        let number = self.number(key, right)?;
+        match i64::try_from(number) {
+            Ok(shown) => self.effective(key, shown),
+            Err(_) => self.mistake(key, &format!("{number} is out of range"), right),
+        }
+        Some(number)
+    }
+
+    /// A duration such as `"10s"` or `"1m 30s"`, within a range.
+    pub fn duration(
+        &self,
+        key: &str,
+        default: Duration,
+        range: RangeInclusive<Duration>,
+    ) -> Duration {
+        let right = format!(
+            "a duration from {} to {}, for example \"{}\"",
+            shown(*range.start()),
+            shown(*range.end()),
+            shown(default)
+        );
+        let written = match self.value(key) {
+            None => None,
+            Some((_, DeValue::String(_))) => self.text(key),
+            Some((_, other)) => {
+                self.wrong_type(key, other, &right);
+                None
+            }
+        };
+        let value = match written.as_deref().map(humantime::parse_duration) {
+            None => default,
+            Some(Ok(parsed)) if range.contains(&parsed) => parsed,
+            Some(Ok(parsed)) => {
+                self.mistake(key, &format!("{} is out of range", shown(parsed)), &right);
+                default
+            }
+            Some(Err(error)) => {
+                let text = quoted(&written.unwrap_or_default());
+                self.mistake(key, &format!("{text} is not a duration: {error}"), &right);
+                default
+            }
+        };
+        self.effective(key, shown(value));
+        value
+    }
+
+    /// A size such as `"100 MiB"` or a number of bytes; no default means no limit.
+    pub fn size(&self, key: &str, default: Option<u64>, at_least: u64) -> Option<u64> {
+        let right = format!("a size of at least {}, for example \"100 MiB\"", ByteSize(at_least));
+        let written = match self.value(key) {
+            None => None,
+            Some((_, DeValue::String(_))) => self.text(key).and_then(|text| {
+                let size = text.parse::<ByteSize>().ok();
+                if size.is_none() {
+                    self.mistake(key, &format!("{} is not a size", quoted(&text)), &right);
+                }
+                size.map(|ByteSize(bytes)| bytes)
+            }),
+            Some((_, DeValue::Integer(_))) => self.number(key, &right),
+            Some((_, other)) => {
+                self.wrong_type(key, other, &right);
+                None
+            }
+        };
+        let value = match written {
+            Some(bytes) if (at_least..=LARGEST).contains(&bytes) => Some(bytes),
+            Some(bytes) => {
+                self.mistake(key, &format!("{} is out of range", ByteSize(bytes)), &right);
+                default
+            }
+            None => default,
+        };
+        if let Some(bytes) = value {
+            self.effective(key, i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
+        value
+    }
+
+    /// An address with one of the given schemes. Without a default the key must be there.
+    pub fn url(&self, key: &str, default: Option<&str>, schemes: &[&str]) -> Option<Url> {
+        let scheme = schemes.first().unwrap_or(&"https");
+        let right = match default {
+            Some(default) => format!("for example \"{default}\""),
+            None => format!("for example \"{scheme}://host.example.com/path\""),
+        };
+        let known = self.value(key).is_some();
+        let Some(text) = self.text(key).or_else(|| default.map(str::to_owned)) else {
+            if !known {
+                self.missing(key, &right);
+            }
+            return None;
+        };
+        // The text is not quoted: it may hold a password or a token.
+        let problem = match Url::parse(&text) {
+            Ok(url) if !schemes.contains(&url.scheme()) => {
+                format!("has a scheme other than {}", schemes.join(" or "))
+            }
+            Ok(url) if !url.has_host() => "has no host".to_owned(),
+            Ok(url) => {
+                self.effective(key, masked(&url));
+                return Some(url);
+            }
+            Err(error) => format!("is not a URL: {error}"),
+        };
+        self.mistake(key, &problem, &right);
+        None
+    }
+
+    /// The name of a file.
+    pub fn path(&self, key: &str) -> Option<PathBuf> {
+        let text = self.string(key)?;
+        if text.is_empty() {
+            self.mistake(key, "is empty", "the name of a file");
+            return None;
+        }
+        Some(PathBuf::from(text))
+    }
+
+    /// A whole number as a number, or as text, which is all that a variable can give.
+    fn number(&self, key: &str, right: &str) -> Option<u64> {
+        match self.value(key)? {
+            (_, DeValue::Integer(number)) => {
+                let value = u64::from_str_radix(number.as_str(), number.radix()).ok();
+                if value.is_none() {
+                    self.mistake(key, &format!("{number} is out of range"), right);
+                }
+                value
+            }
+            (_, DeValue::String(_)) => {
+                let text = self.text(key)?;
+                let value = text.trim().parse().ok();
+                if value.is_none() {
+                    self.mistake(key, &format!("{} is no whole number", quoted(&text)), right);
+                }
+                value
+            }
+            (_, other) => {
+                self.wrong_type(key, other, right);
+                None
+            }
+        }
+    }
+}
+
+/// A duration as the configuration writes it.
+pub(in crate::config) fn shown(time: Duration) -> String {
+    humantime::format_duration(time).to_string()
+}
+
+/// The URL without what may be secret in it: the password, a user name that stands alone (some
+/// services take a token there), and the values of the query.
+fn masked(url: &Url) -> String {
+    let mut masked = url.clone();
+    // These fail only for URLs without a host, which have nothing to mask.
+    if url.password().is_some() {
+        let _ = masked.set_password(Some(MASK));
+    } else if !url.username().is_empty() {
+        let _ = masked.set_username(MASK);
+    }
+    if url.query().is_some() {
+        let pairs = url.query().unwrap_or_default().split('&');
+        let pairs = pairs.map(|pair| match pair.split_once('=') {
+            Some((name, _)) => format!("{name}={MASK}"),
+            None => MASK.to_owned(),
+        });
+        masked.set_query(Some(&pairs.collect::<Vec<_>>().join("&")));
+    }
+    let bare = masked.path() == "/" && masked.query().is_none() && masked.fragment().is_none();
+    let text = masked.as_str();
+    // As people write it.
+    if bare { text.trim_end_matches('/') } else { text }.to_owned()
+}

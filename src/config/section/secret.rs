@@ -1,0 +1,64 @@
+//! The getter for secrets.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use toml::de::DeValue;
+
+use super::Section;
+use crate::secret::{MASK, Secret};
+
+/// The most that is read of a file with a secret; the longest token of the vendor has 4 KiB.
+const LONGEST: u64 = 64 * 1024;
+
+impl Section<'_> {
+    /// A secret, given as `key` or as the file named by `key_file`. A line break at the end of the
+    /// file does not belong to it.
+    ///
+    /// `None` also stands for one that could not be had; that is reported here.
+    pub fn secret(&self, key: &str) -> Option<Secret> {
+        let file_key = format!("{key}_file");
+        let inline = self.inline_secret(key);
+        let file = self.path(&file_key);
+        match (inline, file) {
+            // The name of the file is wrong, which is reported.
+            (_, None) if self.has(&file_key) => None,
+            (inline, None) => inline,
+            (Some(inline), Some(_)) if !inline.is_empty() => {
+                let right = format!("either {key} or {file_key}");
+                self.mistake(&file_key, &format!("stands beside {key}"), &right);
+                None
+            }
+            (_, Some(file)) => match read(&file) {
+                Ok(text) => Some(Secret::from(text.trim_end_matches(['\r', '\n']).to_owned())),
+                Err(error) => {
+                    let problem = format!("cannot read {}: {error}", file.display());
+                    self.mistake(&file_key, &problem, "a file that this user may read");
+                    None
+                }
+            },
+        }
+    }
+
+    fn inline_secret(&self, key: &str) -> Option<Secret> {
+        let text = self.text(key)?;
+        self.effective(key, if text.is_empty() { "" } else { MASK });
+        if let Some((span, DeValue::String(written))) = self.at(key)
+            && !written.is_empty()
+            && !written.contains("${")
+        {
+            self.context.report.borrow_mut().inline_secret(span, self.path_of(key));
+        }
+        Some(Secret::from(text))
+    }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LONGEST {
+        return Err(io::Error::other("it is too long to be a secret"));
+    }
+    Ok(text)
+}

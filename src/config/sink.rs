@@ -1,0 +1,93 @@
+//! `[sinks.*]`: where events go, and which.
+
+use super::section::Section;
+use super::spelling::{closest, quoted};
+use crate::event::member;
+use crate::route::Rule;
+use crate::sink::Kind;
+
+/// A sink and the events it takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SinkConfig {
+    /// The name under `[sinks]`.
+    pub name: String,
+    /// The sources it takes events from; absent means all.
+    pub sources: Option<Vec<String>>,
+    /// Which of their events it takes.
+    pub rule: Rule,
+    /// What it is and how it delivers.
+    pub kind: Kind,
+}
+
+/// A sink as far as it could be read.
+pub(super) struct Draft<'a> {
+    pub(super) section: Section<'a>,
+    pub(super) sources: Option<Vec<String>>,
+    pub(super) rule: Rule,
+    /// `None` after a mistake.
+    pub(super) kind: Option<Kind>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn read(section: Section<'a>) -> Self {
+        let kind = Kind::read(&section);
+        let sources = section.strings("sources", "for example [\"main\"]");
+        if sources.as_ref().is_some_and(Vec::is_empty) {
+            section.mistake("sources", "is empty", "leave it out to take from all sources");
+        }
+        let rule = Rule { events: read_events(&section), when: section.conditions("when") };
+        Self { section, sources, rule, kind }
+    }
+
+    /// Whether the sink takes events from this source.
+    pub(super) fn serves(&self, source: &str) -> bool {
+        self.sources.as_ref().is_none_or(|names| names.iter().any(|name| name == source))
+    }
+
+    pub(super) fn finish(self) -> Option<SinkConfig> {
+        let name = self.section.name().to_owned();
+        self.section.finish();
+        Some(SinkConfig { name, sources: self.sources, rule: self.rule, kind: self.kind? })
+    }
+}
+
+fn read_events(section: &Section<'_>) -> Option<Vec<String>> {
+    let events = section.strings("events", "for example [\"ProcedureStateChanged\"]")?;
+    if events.is_empty() {
+        section.mistake("events", "is empty", "leave it out to take all types");
+    }
+    for event in events.iter().filter(|event| !member::TYPES.contains(&event.as_str())) {
+        // A type that is not known here may be new at VOD; one that is almost known is a slip.
+        if let Some(meant) = meant(event) {
+            let problem = format!("{} is not a type that VOD documents", quoted(event));
+            section.warn("events", &problem, &format!("did you mean \"{meant}\"?"));
+        }
+    }
+    Some(events)
+}
+
+/// The known type that was meant by the name of its member, or by a slip.
+fn meant(event: &str) -> Option<&'static str> {
+    let of_member = member::event_type(event);
+    let known = member::TYPES.into_iter().find(|known| *known == of_member);
+    known.or_else(|| closest(event, member::TYPES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::meant;
+
+    #[test]
+    fn a_member_name_or_a_slip_finds_its_type() {
+        let cases = [
+            ("FileUploadEvent", Some("NewFileUpload")),
+            ("PullCompleteEvent", Some("PullComplete")),
+            ("ProcedureStateChange", Some("ProcedureStateChanged")),
+            ("procedurestatechanged", Some("ProcedureStateChanged")),
+            ("HologramComplete", None),
+        ];
+        for (typed, expected) in cases {
+            assert_eq!(meant(typed), expected, "{typed}");
+        }
+    }
+}
