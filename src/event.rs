@@ -77,6 +77,9 @@ pub enum EventError {
     /// Without a handle it can never be confirmed.
     #[error("it has no EventHandle, so it could never be confirmed")]
     NoHandle,
+    /// Its text holds bytes that are no UTF-8.
+    #[error("its text is not UTF-8")]
+    NotUtf8,
 }
 
 impl Event {

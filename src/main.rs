@@ -1,3 +1,10 @@
 //! The `vod-relay` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use vod_relay::cli::Cli;
+
+fn main() -> ExitCode {
+    Cli::parse().run()
+}

@@ -1,4 +1,11 @@
-//! Tencent Cloud's API: who calls it and how a call is signed.
+//! Tencent Cloud's API: who calls it, how a call is signed, and what its answers mean.
 
+mod answer;
+pub mod client;
 pub mod credential;
+pub mod error;
+mod limiter;
+mod skew;
 pub mod tc3;
+
+pub use answer::{EventConfig, EventsState, Pulled};

@@ -24,13 +24,17 @@ pub fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// The time `seconds` after the Unix epoch.
+/// 9999-12-31T23:59:59Z, the last second that has a year of four digits.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// The time `seconds` after the Unix epoch; beyond the year 9999 its last second.
 pub fn from_unix_seconds(seconds: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(seconds)
+    UNIX_EPOCH + Duration::from_secs(seconds.min(LAST_SECOND))
 }
 
-/// The UTC date of `time` as `yyyy-mm-dd`.
+/// The UTC date of `time` as `yyyy-mm-dd`; for times outside the years 1970 to 9999 the nearest.
 pub fn utc_date(time: SystemTime) -> String {
+    let time = from_unix_seconds(unix_seconds(time));
     let mut rfc3339 = humantime::format_rfc3339_seconds(time).to_string();
     rfc3339.truncate("yyyy-mm-dd".len());
     rfc3339

@@ -1,0 +1,93 @@
+//! The command line: what each subcommand takes, and which exit code it ends with.
+//!
+//! Data goes to standard output, everything else to standard error.
+
+mod check;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit;
+
+/// Where the configuration is unless the command line or the environment says otherwise.
+const CONFIG_PATH: &str = "/etc/vod-relay/config.toml";
+
+/// Relays the events of Tencent Cloud VOD's reliable callback to your own systems: at least once,
+/// confirmed only when they are safe there.
+#[derive(Debug, Parser)]
+#[command(version, after_long_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    /// The configuration file
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "VOD_RELAY_CONFIG",
+        default_value = CONFIG_PATH
+    )]
+    config: PathBuf,
+
+    /// Run until the queue is empty, then exit (for cron)
+    #[arg(long)]
+    once: bool,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Validate the configuration without touching the network, and print what would run
+    Check,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  all is well; with --once: every event pulled was delivered and confirmed
+   1  an internal failure
+   2  wrong usage
+  69  VOD could not be reached (--once)
+  75  --once left events undelivered or unconfirmed; they come again
+  77  VOD refused the credentials
+  78  the configuration is wrong";
+
+/// The most threads of the runtime: the work is waiting, not computing.
+const THREADS_MAX: usize = 4;
+
+impl Cli {
+    /// Runs what the command line asks for.
+    pub fn run(self) -> ExitCode {
+        let code = match self.command {
+            None => run::run(&self.config, self.once),
+            Some(_) if self.once => {
+                eprintln!("vod-relay: --once goes with no subcommand");
+                exit::USAGE
+            }
+            Some(Command::Check) => check::run(&self.config),
+        };
+        ExitCode::from(code)
+    }
+}
+
+/// Runs a command's future on a runtime of its own: the exit code.
+fn block_on(command: impl Future<Output = u8>) -> u8 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let built = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.min(THREADS_MAX))
+        .enable_all()
+        .build();
+    let runtime = match built {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("vod-relay: cannot start the runtime: {error}");
+            return exit::INTERNAL;
+        }
+    };
+    let code = runtime.block_on(command);
+    // What blocks in the background, such as a write to a disk that hangs, must not hold the end up.
+    runtime.shutdown_background();
+    code
+}

@@ -1,0 +1,207 @@
+//! Confirms delivered events, the last step of each.
+//!
+//! Handles are gathered for a few milliseconds, over events and pulls, into calls of up to 16. A
+//! call that fails is tried again while the leases last. A call that is refused holds a handle
+//! whose lease is over, and VOD does not say which, so its handles are confirmed one by one; one
+//! that is refused alone has run out, and the ledger meets its redelivery.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task::JoinSet;
+
+use crate::event::{EventId, Handle};
+use crate::flight::{Delivered, Lease};
+use crate::progress::Progress;
+use crate::quiet::Quiet;
+use crate::retry::Policy;
+use crate::tencent::client::Client;
+use crate::tencent::error::{CallError, Class};
+use crate::time::{self, Instant};
+
+/// The most handles that `ConfirmEvents` takes.
+const HANDLES_MAX: usize = 16;
+
+/// How long a handle waits for others to share its call.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// Between the tries of one call: the lease is running out, so soon and often.
+const RETRY: Policy = Policy { first: Duration::from_millis(100), longest: Duration::from_secs(2) };
+
+/// After this many tries a call that VOD keeps answering with a failure is taken apart: one of its
+/// handles may be what VOD stumbles over.
+const TRIES_BEFORE_SPLIT: u32 = 3;
+
+/// The confirming stage of one source.
+#[derive(Debug)]
+pub struct Confirmer {
+    /// Makes the calls.
+    pub client: Arc<Client>,
+    /// Told what was confirmed.
+    pub progress: Arc<Progress>,
+    /// The source's name, for logs.
+    pub source: Arc<str>,
+    /// The most calls at the same time.
+    pub calls_max: usize,
+}
+
+/// A handle on its way to be confirmed. The event's place is free once its last handle is done.
+#[derive(Debug, Clone)]
+struct Pending {
+    event: EventId,
+    lease: Lease,
+    since: Instant,
+    _place: Arc<OwnedSemaphorePermit>,
+}
+
+/// What the calls of one source share.
+#[derive(Debug)]
+struct Caller {
+    client: Arc<Client>,
+    progress: Arc<Progress>,
+    source: Arc<str>,
+    failures: Quiet,
+    refusals: Quiet,
+}
+
+impl Confirmer {
+    /// Confirms what comes in until all senders are gone and everything is settled.
+    pub async fn run(self, mut inbox: mpsc::Receiver<Delivered>) {
+        let Self { client, progress, source, calls_max } = self;
+        let (failures, refusals) = (Quiet::default(), Quiet::default());
+        let caller = Arc::new(Caller { client, progress, source, failures, refusals });
+        let mut waiting: VecDeque<Pending> = VecDeque::new();
+        let mut calls = JoinSet::new();
+        let mut arrived = Vec::with_capacity(HANDLES_MAX);
+        let mut open = true;
+        while open || !waiting.is_empty() || !calls.is_empty() {
+            let now = time::now();
+            while calls.len() < calls_max.max(1) && is_due(&waiting, now, open) {
+                let batch = take_batch(&mut waiting);
+                calls.spawn(caller.clone().confirm(batch));
+            }
+            let may_call = calls.len() < calls_max.max(1);
+            let gathered = waiting.front().filter(|_| may_call).map(|first| first.since + GATHER);
+            tokio::select! {
+                n = inbox.recv_many(&mut arrived, HANDLES_MAX), if open => {
+                    open = n > 0;
+                    arrived.drain(..).for_each(|delivered| line_up(&mut waiting, delivered));
+                }
+                Some(_) = calls.join_next() => {}
+                () = tokio::time::sleep_until(gathered.unwrap_or(now)), if gathered.is_some() => {}
+            }
+        }
+    }
+}
+
+/// Whether the next call should not wait for more handles.
+fn is_due(waiting: &VecDeque<Pending>, now: Instant, open: bool) -> bool {
+    waiting.len() >= HANDLES_MAX
+        || waiting.front().is_some_and(|first| !open || first.since + GATHER <= now)
+}
+
+fn line_up(waiting: &mut VecDeque<Pending>, delivered: Delivered) {
+    let Delivered { id, leases, place } = delivered;
+    let (since, place) = (time::now(), Arc::new(place));
+    for lease in leases {
+        waiting.push_back(Pending { event: id, lease, since, _place: place.clone() });
+    }
+}
+
+/// Takes up to 16 handles that are all different; one that is there already stays for later.
+fn take_batch(waiting: &mut VecDeque<Pending>) -> Vec<Pending> {
+    let mut batch: Vec<Pending> = Vec::with_capacity(HANDLES_MAX);
+    let mut twins = Vec::new();
+    while batch.len() < HANDLES_MAX
+        && let Some(next) = waiting.pop_front()
+    {
+        if batch.iter().any(|taken| taken.lease.handle == next.lease.handle) {
+            twins.push(next);
+        } else {
+            batch.push(next);
+        }
+    }
+    twins.into_iter().rev().for_each(|twin| waiting.push_front(twin));
+    batch
+}
+
+impl Caller {
+    async fn confirm(self: Arc<Self>, batch: Vec<Pending>) {
+        match self.call(&batch).await {
+            Ok(()) => self.confirmed(&batch),
+            Err(_) if batch.len() > 1 => {
+                for one in batch {
+                    let one = [one];
+                    match self.call(&one).await {
+                        Ok(()) => self.confirmed(&one),
+                        Err(error) => self.unconfirmed(&one[0], &error),
+                    }
+                }
+            }
+            Err(error) => batch.iter().for_each(|one| self.unconfirmed(one, &error)),
+        }
+    }
+
+    /// Calls until VOD confirms, refuses, or the leases are over. A call of several handles also
+    /// ends when VOD keeps answering it with a failure.
+    async fn call(&self, batch: &[Pending]) -> Result<(), CallError> {
+        let handles: Vec<Handle> = batch.iter().map(|one| one.lease.handle.clone()).collect();
+        let lease_ends = batch.iter().map(|one| one.lease.ends).max();
+        let mut delays = RETRY.delays();
+        let mut tries = 0;
+        loop {
+            let Err(error) = self.client.confirm_events(&handles).await else { return Ok(()) };
+            tries += 1;
+            let delay = delays.next_delay().max(error.retry_after.unwrap_or_default());
+            let is_over = lease_ends.is_none_or(|ends| time::now() + delay >= ends);
+            let split = batch.len() > 1 && error.code.is_some() && tries >= TRIES_BEFORE_SPLIT;
+            let gives_up = match error.class {
+                Class::Parameter | Class::Permanent | Class::Cancelled => true,
+                Class::Throttled => is_over,
+                Class::Transient | Class::Clock | Class::Token | Class::Credentials => {
+                    is_over || split
+                }
+            };
+            if gives_up {
+                return Err(error);
+            }
+            if let Some(left_out) = self.failures.ask() {
+                tracing::warn!(
+                    source.name = %self.source,
+                    events = batch.len(),
+                    left_out,
+                    "not confirmed: {error}; trying again"
+                );
+            }
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    fn confirmed(&self, batch: &[Pending]) {
+        for one in batch {
+            tracing::debug!(source.name = %self.source, event.id = %one.event, "confirmed");
+            self.progress.confirmed(one.event);
+        }
+    }
+
+    fn unconfirmed(&self, one: &Pending, error: &CallError) {
+        let refused = error.class == Class::Parameter;
+        self.progress.unconfirmed(one.event, one.lease.over, refused);
+        if let Some(left_out) = self.refusals.ask() {
+            let then = if refused {
+                "its lease was over, or it is confirmed already"
+            } else {
+                "no confirm while its lease lasted"
+            };
+            tracing::warn!(
+                source.name = %self.source,
+                event.id = %one.event,
+                left_out,
+                "not confirmed: {error}; {then}; should it come again, it is confirmed without \
+                 being delivered again"
+            );
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! One sink's lane: the events that wait for it, are on their way into it, or wait for another try.
+//!
+//! A lane is one task that owns all of this, so there is nothing to lock. It always takes what it
+//! is given; that it cannot grow without bound is seen to by the places of the sources
+//! ([`crate::flight`]) and by [`Lane::shed`]. Whatever happens in the sink (an error, a panic, a
+//! call that never ends), each event that came in is settled exactly once.
+
+mod gate;
+mod queue;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use self::gate::Gate;
+use self::queue::Queue;
+use crate::flight::{Flight, Verdict};
+use crate::quiet::Quiet;
+use crate::retry::{Delays, Policy};
+use crate::sink::{Limits, Outcome, Parcel, Refusal, Sink};
+use crate::time::{self, Instant};
+
+/// Between the tries of one event: soon at first, since most faults pass at once, and at the end
+/// still a few times within a lease of 30 s.
+const RETRY: Policy = Policy { first: Duration::from_millis(200), longest: Duration::from_secs(5) };
+
+/// Orders that may wait for the lane's task, which is never busy for long.
+const INBOX: usize = 64;
+
+/// One event on its way to one sink.
+#[derive(Debug)]
+pub struct Job {
+    flight: Arc<Flight>,
+    attempt: u32,
+    delays: Delays,
+    since: Instant,
+}
+
+impl Job {
+    /// A job that has not been tried.
+    pub fn new(flight: Arc<Flight>) -> Self {
+        Self { flight, attempt: 0, delays: RETRY.delays(), since: time::now() }
+    }
+
+    fn time_left(&self, now: Instant) -> Duration {
+        let deadline = self.flight.deadline();
+        deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(now))
+    }
+}
+
+/// The end of a lane that others hold. The lane ends when the last one is dropped and everything in
+/// it is settled.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    name: Arc<str>,
+    orders: mpsc::Sender<Order>,
+    sink: Arc<dyn Sink>,
+}
+
+#[derive(Debug)]
+enum Order {
+    Deliver(Vec<Job>),
+    Shed { source: Arc<str>, keep: usize },
+}
+
+impl Lane {
+    /// Opens a lane to a sink. `closing` makes it give up what is not worth waiting for; `gone` is
+    /// cancelled when the sink's receiver has closed its end.
+    pub fn open(
+        name: &str,
+        sink: Arc<dyn Sink>,
+        closing: CancellationToken,
+        gone: CancellationToken,
+        tasks: &mut JoinSet<()>,
+    ) -> Self {
+        let name: Arc<str> = name.into();
+        let (orders, inbox) = mpsc::channel(INBOX);
+        let worker = Worker {
+            name: name.clone(),
+            limits: sink.limits(),
+            sink: sink.clone(),
+            queue: Queue::default(),
+            gate: Gate::default(),
+            calls: JoinSet::new(),
+            underway: HashMap::new(),
+            failures: Quiet::default(),
+            refusals: Quiet::default(),
+            closing,
+            gone,
+        };
+        tasks.spawn(worker.run(inbox));
+        Self { name, orders, sink }
+    }
+
+    /// The sink's name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Opens again what a log rotator may have moved away.
+    pub fn reopen(&self) {
+        self.sink.reopen();
+    }
+
+    /// Hands events over.
+    pub async fn deliver(&self, jobs: Vec<Job>) {
+        if let Err(error) = self.orders.send(Order::Deliver(jobs)).await
+            && let Order::Deliver(jobs) = error.0
+        {
+            // The lane's task is gone, which only happens when the relay is told to end at once.
+            for job in jobs {
+                job.flight.settle(&self.name, Verdict::Left);
+            }
+        }
+    }
+
+    /// Leaves all but `keep` of the source's waiting events to VOD, so that a sink that does not
+    /// keep up does not hold back the other sinks.
+    pub async fn shed(&self, source: &Arc<str>, keep: usize) {
+        // If the lane's task is gone there is nothing left to shed.
+        let _ = self.orders.send(Order::Shed { source: source.clone(), keep }).await;
+    }
+}
+
+/// The lane's task.
+struct Worker {
+    name: Arc<str>,
+    sink: Arc<dyn Sink>,
+    limits: Limits,
+    queue: Queue,
+    gate: Gate,
+    calls: JoinSet<Vec<Outcome>>,
+    /// What each call carries, kept here so that a panic in the sink loses nothing.
+    underway: HashMap<Id, (Vec<Job>, Instant)>,
+    failures: Quiet,
+    refusals: Quiet,
+    closing: CancellationToken,
+    gone: CancellationToken,
+}
+
+impl Worker {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Order>) {
+        let closing = self.closing.clone();
+        let mut open = true;
+        let mut told_to_close = false;
+        while open || !self.queue.is_empty() || !self.calls.is_empty() {
+            self.expire();
+            self.start();
+            let wake = self.wake_at();
+            tokio::select! {
+                order = inbox.recv(), if open => match order {
+                    Some(order) => self.take(order),
+                    None => open = false,
+                },
+                Some(done) = self.calls.join_next_with_id() => self.finish(done),
+                () = sleep_until(wake) => {}
+                () = closing.cancelled(), if !told_to_close => {
+                    told_to_close = true;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, order: Order) {
+        match order {
+            Order::Deliver(jobs) => jobs.into_iter().for_each(|job| self.queue.push(job)),
+            Order::Shed { source, keep } => {
+                let underway = self.underway.values().flat_map(|(jobs, _)| jobs);
+                let underway = underway.filter(|job| *job.flight.source() == source).count();
+                let shed = self.queue.shed(&source, keep.saturating_sub(underway));
+                if shed.is_empty() {
+                    return;
+                }
+                tracing::debug!(
+                    sink.name = %self.name,
+                    events = shed.len(),
+                    "left to VOD for now, so that this sink does not hold back the others"
+                );
+                for job in shed {
+                    job.flight.settle(&self.name, Verdict::Left);
+                }
+            }
+        }
+    }
+
+    /// Gives up what can no longer be delivered within its lease, and while closing what waits for
+    /// a sink that is down.
+    fn expire(&mut self) {
+        let now = time::now();
+        self.queue.wake(now);
+        let give_up_all = self.closing.is_cancelled() && self.gate.is_shut();
+        for job in self.queue.take_expired(now, give_up_all) {
+            self.leave_expired(&job);
+        }
+    }
+
+    fn leave_expired(&self, job: &Job) {
+        if let Some(left_out) = self.failures.ask() {
+            tracing::warn!(
+                sink.name = %self.name,
+                event.id = %job.flight.event().id(),
+                event.type = job.flight.event().event_type(),
+                attempts = job.attempt,
+                waited_ms = millis(job.since.elapsed()),
+                left_out,
+                "not delivered while its lease lasted; VOD hands the event out again"
+            );
+        }
+        job.flight.settle(&self.name, Verdict::Left);
+    }
+
+    /// Starts as many calls as the sink and its gate allow.
+    fn start(&mut self) {
+        let now = time::now();
+        while self.calls.len() < self.limits.concurrency
+            && self.gate.lets_through(now, self.calls.len())
+        {
+            let jobs = self.queue.take(self.limits.batch);
+            if jobs.is_empty() {
+                return;
+            }
+            let (mut jobs, expired): (Vec<_>, Vec<_>) =
+                jobs.into_iter().partition(|job| job.time_left(now) > Duration::ZERO);
+            expired.iter().for_each(|job| self.leave_expired(job));
+            if jobs.is_empty() {
+                continue;
+            }
+            for job in &mut jobs {
+                job.attempt += 1;
+            }
+            let time_left = jobs.iter().map(|job| job.time_left(now)).max().unwrap_or_default();
+            let limit = self.limits.timeout.min(time_left);
+            let parcels: Vec<_> = jobs
+                .iter()
+                .map(|job| Parcel { event: job.flight.event().clone(), attempt: job.attempt })
+                .collect();
+            let sink = self.sink.clone();
+            let call = async move {
+                match tokio::time::timeout(limit, sink.deliver(&parcels)).await {
+                    Ok(outcomes) => outcomes,
+                    Err(_) => {
+                        let limit = humantime::format_duration(limit);
+                        vec![
+                            Err(Refusal::transient(format!("no outcome within {limit}")));
+                            parcels.len()
+                        ]
+                    }
+                }
+            };
+            let id = self.calls.spawn(call).id();
+            self.underway.insert(id, (jobs, now));
+        }
+    }
+
+    fn finish(&mut self, done: Result<(Id, Vec<Outcome>), JoinError>) {
+        let (id, mut outcomes) = match done {
+            Ok(done) => done,
+            Err(error) => (error.id(), Vec::new()),
+        };
+        let Some((jobs, started)) = self.underway.remove(&id) else { return };
+        // A sink that panicked or answered for too few events has not said that it has the rest.
+        outcomes.resize_with(jobs.len(), || Err(Refusal::transient("the sink broke down")));
+        let now = time::now();
+        for (job, outcome) in jobs.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(()) => {
+                    self.gate.success();
+                    self.log_delivered(&job, now - started);
+                    job.flight.settle(&self.name, Verdict::Delivered);
+                }
+                Err(Refusal::Transient { reason, retry_after }) => {
+                    self.gate.failure(now);
+                    self.retry(job, &reason, retry_after, now);
+                }
+                Err(Refusal::Permanent { reason }) => {
+                    // The receiver works; it is the event that it does not want.
+                    self.gate.success();
+                    self.log_refused(&job, &reason);
+                    job.flight.settle(&self.name, Verdict::Left);
+                }
+                Err(Refusal::Closed) => {
+                    self.gone.cancel();
+                    job.flight.settle(&self.name, Verdict::Left);
+                }
+            }
+        }
+    }
+
+    fn retry(&mut self, mut job: Job, reason: &str, retry_after: Option<Duration>, now: Instant) {
+        let delay = job.delays.next_delay().max(retry_after.unwrap_or_default());
+        let again = delay < job.time_left(now);
+        if let Some(left_out) = self.failures.ask() {
+            let event = job.flight.event();
+            tracing::warn!(
+                sink.name = %self.name,
+                event.id = %event.id(),
+                event.type = event.event_type(),
+                attempt = job.attempt,
+                left_out,
+                "not delivered: {reason}; {}",
+                if again { "trying again" } else { "VOD hands the event out again" },
+            );
+        }
+        if again {
+            self.queue.push_later(job, now + delay);
+        } else {
+            job.flight.settle(&self.name, Verdict::Left);
+        }
+    }
+
+    fn log_delivered(&self, job: &Job, took: Duration) {
+        let event = job.flight.event();
+        let fields = event.fields();
+        tracing::info!(
+            event.id = %event.id(),
+            event.type = event.event_type(),
+            task.id = fields.task_id.as_deref(),
+            file.id = fields.file_id.as_deref(),
+            source.name = %job.flight.source(),
+            sink.name = %self.name,
+            attempt = job.attempt,
+            elapsed_ms = millis(took),
+            "delivered"
+        );
+    }
+
+    fn log_refused(&self, job: &Job, reason: &str) {
+        let Some(left_out) = self.refusals.ask() else { return };
+        let event = job.flight.event();
+        tracing::error!(
+            sink.name = %self.name,
+            event.id = %event.id(),
+            event.type = event.event_type(),
+            left_out,
+            "refused for good: {reason}; the event is not confirmed, so VOD hands it out again \
+             until it is taken or 4 days old"
+        );
+    }
+
+    /// When something is due that no message announces.
+    fn wake_at(&self) -> Option<Instant> {
+        let gate = (!self.queue.nothing_ready() && self.calls.len() < self.limits.concurrency)
+            .then(|| self.gate.opens_at())
+            .flatten();
+        [self.queue.next_change(), gate].into_iter().flatten().min()
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

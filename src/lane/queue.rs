@@ -1,0 +1,128 @@
+//! The events of one lane that wait: for their turn, or for another try.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Job;
+use crate::time::Instant;
+
+/// Jobs that wait, those whose turn it is in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    ready: VecDeque<Job>,
+    later: BinaryHeap<Reverse<Later>>,
+    pushed: u64,
+}
+
+/// A job that waits for a time; `number` keeps the order of those that wait for the same.
+#[derive(Debug)]
+struct Later {
+    at: Instant,
+    number: u64,
+    job: Job,
+}
+
+impl Queue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.later.is_empty()
+    }
+
+    pub(super) fn nothing_ready(&self) -> bool {
+        self.ready.is_empty()
+    }
+
+    pub(super) fn push(&mut self, job: Job) {
+        self.ready.push_back(job);
+    }
+
+    pub(super) fn push_later(&mut self, job: Job, at: Instant) {
+        self.pushed += 1;
+        self.later.push(Reverse(Later { at, number: self.pushed, job }));
+    }
+
+    /// Lines up those whose time has come.
+    pub(super) fn wake(&mut self, now: Instant) {
+        while self.later.peek().is_some_and(|Reverse(next)| next.at <= now) {
+            if let Some(Reverse(next)) = self.later.pop() {
+                self.ready.push_back(next.job);
+            }
+        }
+    }
+
+    /// Takes up to `n` jobs out, the first first.
+    pub(super) fn take(&mut self, n: usize) -> Vec<Job> {
+        let n = n.min(self.ready.len());
+        self.ready.drain(..n).collect()
+    }
+
+    /// Takes out the jobs whose lease does not last any longer, or all of them.
+    pub(super) fn take_expired(&mut self, now: Instant, all: bool) -> Vec<Job> {
+        if all {
+            let later = std::mem::take(&mut self.later).into_iter().map(|Reverse(later)| later.job);
+            return self.ready.drain(..).chain(later).collect();
+        }
+        // Leases end about in the order in which the events came, so the first tells. A retry
+        // among them may stand behind a fresher one; it is looked at again when its turn comes.
+        let mut expired = Vec::new();
+        while self.ready.front().is_some_and(|job| job.time_left(now) == Duration::ZERO) {
+            expired.extend(self.ready.pop_front());
+        }
+        expired
+    }
+
+    /// Takes out the source's jobs beyond `keep`, those first that have waited longest.
+    pub(super) fn shed(&mut self, source: &Arc<str>, keep: usize) -> Vec<Job> {
+        let of_source = |job: &Job| job.flight.source() == source;
+        let later = self.later.iter().filter(|Reverse(later)| of_source(&later.job)).count();
+        let ready = self.ready.iter().filter(|job| of_source(job)).count();
+        let mut excess = (ready + later).saturating_sub(keep);
+        let mut shed = Vec::new();
+        // Those that have failed already go before those that were never tried.
+        for Reverse(waiting) in std::mem::take(&mut self.later) {
+            if excess > 0 && of_source(&waiting.job) {
+                excess -= 1;
+                shed.push(waiting.job);
+            } else {
+                self.later.push(Reverse(waiting));
+            }
+        }
+        for job in std::mem::take(&mut self.ready) {
+            if excess > 0 && of_source(&job) {
+                excess -= 1;
+                shed.push(job);
+            } else {
+                self.ready.push_back(job);
+            }
+        }
+        shed
+    }
+
+    /// When the next job's time comes, or the lease of the first in line ends.
+    pub(super) fn next_change(&self) -> Option<Instant> {
+        let later = self.later.peek().map(|Reverse(next)| next.at);
+        let expiry = self.ready.front().and_then(|job| job.flight.deadline());
+        [later, expiry].into_iter().flatten().min()
+    }
+}
+
+impl PartialEq for Later {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Later {}
+
+impl PartialOrd for Later {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Later {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}

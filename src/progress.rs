@@ -1,0 +1,190 @@
+//! What became of a source's events so far.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::event::EventId;
+use crate::time::Instant;
+
+/// A source's counts, and for `--once` what is still unsettled.
+#[derive(Debug, Default)]
+pub struct Progress {
+    counts: Counts,
+    /// Kept only by a run that ends, because only such a run may keep ids without a bound in time.
+    unsettled: Option<Mutex<Unsettled>>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    pulled: AtomicU64,
+    redelivered: AtomicU64,
+    delivered: AtomicU64,
+    confirmed: AtomicU64,
+    left: AtomicU64,
+    refused_confirms: AtomicU64,
+}
+
+/// The counts at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Events that `PullEvents` brought, redeliveries included.
+    pub pulled: u64,
+    /// Events among them that were known already.
+    pub redelivered: u64,
+    /// Deliveries that a sink acknowledged.
+    pub delivered: u64,
+    /// Handles that VOD confirmed.
+    pub confirmed: u64,
+    /// Events that were given up for this lease; VOD hands them out again.
+    pub left: u64,
+    /// Handles that VOD refused: the lease was over.
+    pub refused_confirms: u64,
+}
+
+impl std::ops::Add for Snapshot {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            pulled: self.pulled + other.pulled,
+            redelivered: self.redelivered + other.redelivered,
+            delivered: self.delivered + other.delivered,
+            confirmed: self.confirmed + other.confirmed,
+            left: self.left + other.left,
+            refused_confirms: self.refused_confirms + other.refused_confirms,
+        }
+    }
+}
+
+/// What a run that ends has to know about events that are not settled.
+#[derive(Debug, Default)]
+struct Unsettled {
+    /// Events that were given up; a redelivery may still settle them.
+    left: HashSet<EventId>,
+    /// Delivered events whose confirm was not acknowledged, with the end of their lease: when VOD
+    /// does not hand them out again after it, they were confirmed.
+    doubtful: HashMap<EventId, Instant>,
+    /// When the leases of events end that an answer held which never arrived.
+    lost_answers_until: Option<Instant>,
+    /// Elements of answers that were no events.
+    unreadable: u64,
+}
+
+impl Progress {
+    /// Progress of a run that ends when the queue is empty.
+    pub fn of_one_run() -> Self {
+        Self { counts: Counts::default(), unsettled: Some(Mutex::default()) }
+    }
+
+    /// Events came in, `unreadable` elements besides.
+    pub fn pulled(&self, events: usize, unreadable: usize) {
+        add(&self.counts.pulled, events + unreadable);
+        add(&self.counts.left, unreadable);
+        self.with_unsettled(|unsettled| {
+            unsettled.unreadable += u64::try_from(unreadable).unwrap_or(u64::MAX);
+        });
+    }
+
+    /// An event came again.
+    pub fn redelivered(&self) {
+        add(&self.counts.redelivered, 1);
+    }
+
+    /// A sink has an event.
+    pub fn delivered(&self) {
+        add(&self.counts.delivered, 1);
+    }
+
+    /// An event is given up for this lease.
+    pub fn left(&self, event: EventId) {
+        add(&self.counts.left, 1);
+        self.with_unsettled(|unsettled| {
+            unsettled.left.insert(event);
+        });
+    }
+
+    /// VOD confirmed a handle of the event.
+    pub fn confirmed(&self, event: EventId) {
+        add(&self.counts.confirmed, 1);
+        self.with_unsettled(|unsettled| {
+            unsettled.left.remove(&event);
+            unsettled.doubtful.remove(&event);
+        });
+    }
+
+    /// A handle of a delivered event was not confirmed: refused, or no answer until its lease ended.
+    pub fn unconfirmed(&self, event: EventId, lease_over: Instant, refused: bool) {
+        add(&self.counts.refused_confirms, usize::from(refused));
+        self.with_unsettled(|unsettled| {
+            unsettled.left.remove(&event);
+            unsettled.doubtful.insert(event, lease_over);
+        });
+    }
+
+    /// An answer got lost that may have leased events until then.
+    pub fn answer_lost(&self, leases_end: Instant) {
+        self.with_unsettled(|unsettled| {
+            unsettled.lost_answers_until = unsettled.lost_answers_until.max(Some(leases_end));
+        });
+    }
+
+    /// Whether the event was given up before in this run.
+    pub fn was_left(&self, event: EventId) -> bool {
+        let mut was_left = false;
+        self.with_unsettled(|unsettled| was_left = unsettled.left.contains(&event));
+        was_left
+    }
+
+    /// When to look into the queue once more before a run may end: the end of the last lease that
+    /// hides an event of unknown fate.
+    pub fn look_again_at(&self) -> Option<Instant> {
+        let mut at = None;
+        self.with_unsettled(|unsettled| {
+            at = unsettled.doubtful.values().copied().max().max(unsettled.lost_answers_until);
+        });
+        at
+    }
+
+    /// The queue is empty: whatever was hidden by a lease that is over by now is settled.
+    pub fn queue_is_empty(&self, pull_sent: Instant) {
+        self.with_unsettled(|unsettled| {
+            unsettled.doubtful.retain(|_, lease_over| *lease_over > pull_sent);
+            unsettled.lost_answers_until =
+                unsettled.lost_answers_until.filter(|until| *until > pull_sent);
+        });
+    }
+
+    /// How many events this run leaves to VOD.
+    pub fn left_over(&self) -> u64 {
+        let mut left_over = 0;
+        self.with_unsettled(|unsettled| {
+            let events = unsettled.left.len() + unsettled.doubtful.len();
+            left_over = unsettled.unreadable + u64::try_from(events).unwrap_or(u64::MAX);
+        });
+        left_over
+    }
+
+    /// The counts now.
+    pub fn snapshot(&self) -> Snapshot {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Snapshot {
+            pulled: read(&self.counts.pulled),
+            redelivered: read(&self.counts.redelivered),
+            delivered: read(&self.counts.delivered),
+            confirmed: read(&self.counts.confirmed),
+            left: read(&self.counts.left),
+            refused_confirms: read(&self.counts.refused_confirms),
+        }
+    }
+
+    fn with_unsettled(&self, change: impl FnOnce(&mut Unsettled)) {
+        if let Some(unsettled) = &self.unsettled {
+            change(&mut unsettled.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+}
+
+fn add(counter: &AtomicU64, by: usize) {
+    counter.fetch_add(u64::try_from(by).unwrap_or(u64::MAX), Ordering::Relaxed);
+}

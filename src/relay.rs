@@ -1,0 +1,399 @@
+//! Puts the stages together, and ends them in order.
+//!
+//! ```text
+//! source ──► event ──► route ──► lanes (sinks) ──► confirm
+//! ```
+//!
+//! Nothing else starts tasks that live long. The order of the end: stop pulling, let what is in the
+//! air be delivered and confirmed, close the lanes, all within the grace of the configuration.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{Id, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, CredentialsConfig, SourceConfig};
+use crate::confirm::Confirmer;
+use crate::exit;
+use crate::fanout::Fanout;
+use crate::flight::{self, InFlight};
+use crate::http::ClientError;
+use crate::lane::Lane;
+use crate::ledger::Ledger;
+use crate::progress::{Progress, Snapshot};
+use crate::sink::{Kind, OpenError};
+use crate::source::{self, End, News};
+use crate::tencent::client::{Client, Settings};
+use crate::tencent::credential::{Credential, Credentials, Flawed, Outside};
+
+/// How many pieces of news may wait; each source rarely has any.
+const NEWS: usize = 64;
+
+/// Why the relay cannot start, or cannot take over a new configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A sink cannot be opened.
+    #[error(transparent)]
+    Sink(#[from] OpenError),
+    /// A client for VOD cannot be built.
+    #[error("source {source_name}: {error}")]
+    Client {
+        /// The source's name.
+        source_name: String,
+        /// Why.
+        error: ClientError,
+    },
+    /// Credentials that VOD cannot know.
+    #[error("source {source_name}: {flaw}")]
+    Credentials {
+        /// The source's name.
+        source_name: String,
+        /// What is wrong with them.
+        flaw: Flawed,
+    },
+}
+
+/// A relay that runs.
+#[derive(Debug)]
+pub struct Relay {
+    config: Config,
+    once: bool,
+    ledger: Arc<Ledger>,
+    lanes: HashMap<String, (Kind, Lane)>,
+    sources: HashMap<String, Running>,
+    totals: Totals,
+    fanout: watch::Sender<Arc<Fanout>>,
+    /// The sources' pull loops.
+    loops: JoinSet<End>,
+    names: HashMap<Id, Arc<str>>,
+    /// Lanes and confirmers, which end by themselves once no source uses them.
+    stages: JoinSet<()>,
+    news: (mpsc::Sender<News>, mpsc::Receiver<News>),
+    /// Stop pulling now.
+    stop: CancellationToken,
+    /// A sink's receiver has closed its end.
+    gone: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Running {
+    config: SourceConfig,
+    retire: CancellationToken,
+    state: State,
+}
+
+/// How VOD has met a source so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Starting,
+    Live,
+    Refused(u8),
+}
+
+/// The counts of all sources, to be read at any time.
+#[derive(Debug, Clone, Default)]
+pub struct Totals(Arc<std::sync::Mutex<HashMap<String, Arc<Progress>>>>);
+
+impl Totals {
+    /// The sum over all sources now.
+    pub fn snapshot(&self) -> Snapshot {
+        let sources = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        sources.values().fold(Snapshot::default(), |sum, one| sum + one.snapshot())
+    }
+
+    /// How many events a run that ends leaves to VOD.
+    pub fn left_over(&self) -> u64 {
+        let sources = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        sources.values().map(|progress| progress.left_over()).sum()
+    }
+
+    /// The progress of a source, the same one when it starts again after a reload.
+    fn of(&self, source: &str, once: bool) -> Arc<Progress> {
+        let mut sources = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let new = || Arc::new(if once { Progress::of_one_run() } else { Progress::default() });
+        sources.entry(source.to_owned()).or_insert_with(new).clone()
+    }
+}
+
+impl Relay {
+    /// Opens all sinks and starts all sources. `once` lets each source end when its queue is empty;
+    /// cancelling `stop` ends them all in good order.
+    ///
+    /// # Errors
+    ///
+    /// A sink or a client cannot be opened. Nothing has been pulled then.
+    pub fn start(config: Config, once: bool, stop: CancellationToken) -> Result<Self, StartError> {
+        let mut relay = Self {
+            config: config.clone(),
+            once,
+            ledger: Arc::default(),
+            lanes: HashMap::new(),
+            sources: HashMap::new(),
+            totals: Totals::default(),
+            fanout: watch::Sender::new(Arc::default()),
+            loops: JoinSet::new(),
+            names: HashMap::new(),
+            stages: JoinSet::new(),
+            news: mpsc::channel(NEWS),
+            stop,
+            gone: CancellationToken::new(),
+        };
+        relay.adopt(config)?;
+        Ok(relay)
+    }
+
+    /// The counts of all sources.
+    pub fn totals(&self) -> Totals {
+        self.totals.clone()
+    }
+
+    /// Runs until all sources have ended or the relay is told to stop: the exit code. Each
+    /// configuration that comes in by `reloads` takes the place of the one before.
+    pub async fn run(mut self, mut reloads: mpsc::Receiver<Config>) -> u8 {
+        let mut code = exit::OK;
+        let mut reloadable = true;
+        while !self.loops.is_empty() {
+            tokio::select! {
+                () = self.stop.cancelled() => return self.finish(code).await,
+                () = self.gone.cancelled() => {
+                    tracing::info!("standard output was closed; stopping");
+                    self.stop.cancel();
+                }
+                Some(ended) = self.loops.join_next_with_id() => {
+                    code = worse(code, self.ended(ended));
+                }
+                Some(news) = self.news.1.recv() => {
+                    if let Some(refused) = self.hear(news) {
+                        self.stop.cancel();
+                        code = worse(code, refused);
+                    }
+                }
+                config = reloads.recv(), if reloadable => match config {
+                    Some(config) => self.reload(config),
+                    None => reloadable = false,
+                },
+            }
+        }
+        self.finish(code).await
+    }
+
+    /// Takes over a configuration, or keeps the old one and says why.
+    fn reload(&mut self, config: Config) {
+        if config.log != self.config.log {
+            tracing::warn!("[log] is read at the start only; it changes with the next restart");
+        }
+        match self.adopt(config) {
+            Ok(()) => tracing::info!("the new configuration is in force"),
+            Err(error) => tracing::error!("the old configuration stays in force: {error}"),
+        }
+    }
+
+    /// Makes what runs match the configuration. What has not changed is left alone, so that its
+    /// events are not touched. On an error everything stays as it was.
+    fn adopt(&mut self, config: Config) -> Result<(), StartError> {
+        let mut clients = Vec::new();
+        for source in &config.sources {
+            if self.sources.get(&source.name).is_none_or(|running| running.config != *source) {
+                clients.push((source.clone(), client(source)?));
+            }
+        }
+        let mut opened = HashMap::new();
+        for sink in &config.sinks {
+            if self.lanes.get(&sink.name).is_none_or(|(kind, _)| *kind != sink.kind) {
+                opened.insert(sink.name.clone(), sink.kind.open(&sink.name)?);
+            }
+        }
+        // From here on nothing can fail.
+        let mut lanes = HashMap::new();
+        for sink in &config.sinks {
+            let lane = match (opened.remove(&sink.name), self.lanes.remove(&sink.name)) {
+                (None, Some((_, lane))) => {
+                    lane.reopen();
+                    lane
+                }
+                (Some(open), _) => {
+                    let (stop, gone) = (self.stop.clone(), self.gone.clone());
+                    Lane::open(&sink.name, open, stop, gone, &mut self.stages)
+                }
+                (None, None) => continue,
+            };
+            lanes.insert(sink.name.clone(), (sink.kind.clone(), lane));
+        }
+        let in_order = config.sinks.iter().filter_map(|sink| lanes.get(&sink.name));
+        let in_order = in_order.map(|(_, lane)| lane.clone()).collect();
+        self.fanout.send_replace(Arc::new(Fanout::new(config.router(), in_order)));
+        // A lane that is no longer named ends when what is in it is settled.
+        self.lanes = lanes;
+        let stays = |name: &str| config.sources.iter().any(|source| source.name == name);
+        let changed = |name: &str| clients.iter().any(|(source, _)| source.name == name);
+        self.sources.retain(|name, running| {
+            let keep = stays(name) && !changed(name);
+            if !keep {
+                running.retire.cancel();
+            }
+            keep
+        });
+        for (source, client) in clients {
+            self.start_source(source, client);
+        }
+        self.config = config;
+        Ok(())
+    }
+
+    fn start_source(&mut self, config: SourceConfig, client: Client) {
+        let name: Arc<str> = config.name.as_str().into();
+        let client = Arc::new(client);
+        let progress = self.totals.of(&name, self.once);
+        let (confirms, delivered) = mpsc::channel(config.max_in_flight);
+        let confirmer = Confirmer {
+            client: client.clone(),
+            progress: progress.clone(),
+            source: name.clone(),
+            calls_max: config.max_pulls,
+        };
+        self.stages.spawn(confirmer.run(delivered));
+        let in_flight = InFlight::new(flight::Parts {
+            source: name.clone(),
+            capacity: u32::try_from(config.max_in_flight).unwrap_or(u32::MAX),
+            confirm_margin: config.confirm_margin,
+            confirms,
+            ledger: self.ledger.clone(),
+            progress,
+        });
+        let retire = CancellationToken::new();
+        let parts = source::Parts {
+            client,
+            in_flight,
+            fanout: self.fanout.subscribe(),
+            lease: config.lease,
+            unrouted: config.unrouted,
+            pulls_max: config.max_pulls,
+            once: self.once,
+            news: self.news.0.clone(),
+            stop: self.stop.clone(),
+            retire: retire.clone(),
+        };
+        let id = self.loops.spawn(source::run(parts)).id();
+        self.names.insert(id, name);
+        let state = State::Starting;
+        self.sources.insert(config.name.clone(), Running { config, retire, state });
+    }
+
+    /// A pull loop has ended: the exit code that this asks for.
+    fn ended(&mut self, ended: Result<(Id, End), tokio::task::JoinError>) -> u8 {
+        let (id, end) = match ended {
+            Ok((id, end)) => (id, Ok(end)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        let name = self.names.remove(&id);
+        let name = name.as_deref().unwrap_or_default();
+        match end {
+            Ok(End::Stopped | End::Drained) => exit::OK,
+            Ok(End::Failed(code)) => code,
+            Err(error) => {
+                tracing::error!(source.name = name, "the source broke down: {error}");
+                self.stop.cancel();
+                exit::INTERNAL
+            }
+        }
+    }
+
+    /// Hears what a source has to say. If VOD refuses every source from the start, nobody is served
+    /// by going on: the exit code. A source that is refused beside others that work, or later, goes
+    /// on trying, so that one account's trouble does not stop another's events.
+    fn hear(&mut self, news: News) -> Option<u8> {
+        match news {
+            News::Live { source } => {
+                tracing::info!(source.name = %source, "VOD answers");
+                if let Some(running) = self.sources.get_mut(&*source) {
+                    running.state = State::Live;
+                }
+                None
+            }
+            News::Refused { source, code, error: _ } => {
+                let running = self.sources.get_mut(&*source)?;
+                if running.state != State::Live {
+                    running.state = State::Refused(code);
+                }
+                let refused = self.sources.values().map(|running| match running.state {
+                    State::Refused(code) => Some(code),
+                    State::Starting | State::Live => None,
+                });
+                refused.reduce(|a, b| Some(worse(a?, b?))).flatten()
+            }
+        }
+    }
+
+    /// Ends everything in order, within the grace.
+    async fn finish(mut self, code: u8) -> u8 {
+        let grace = self.config.relay.shutdown_grace;
+        let (mut loops, mut stages) = (std::mem::take(&mut self.loops), self.stages);
+        let (totals, once) = (self.totals, self.once);
+        // The lanes end when nobody can give them events any more.
+        drop((self.lanes, self.sources, self.fanout, self.news));
+        let ordered = async {
+            let mut code = code;
+            while let Some(ended) = loops.join_next().await {
+                code = worse(
+                    code,
+                    match ended {
+                        Ok(End::Stopped | End::Drained) => exit::OK,
+                        Ok(End::Failed(code)) => code,
+                        Err(_) => exit::INTERNAL,
+                    },
+                );
+            }
+            while stages.join_next().await.is_some() {}
+            code
+        };
+        let code = match tokio::time::timeout(grace, ordered).await {
+            Ok(code) => code,
+            Err(_) => {
+                let grace = humantime::format_duration(grace);
+                tracing::warn!(
+                    "not all events in flight were settled within {grace}; VOD hands them out again"
+                );
+                code
+            }
+        };
+        let left = if once { totals.left_over() } else { 0 };
+        worse(code, if left > 0 { exit::LEFT_OVER } else { exit::OK })
+    }
+}
+
+fn client(config: &SourceConfig) -> Result<Client, StartError> {
+    let source_name = || config.name.clone();
+    let credentials = match &config.credentials {
+        CredentialsConfig::Fixed { secret_id, secret_key, token } => {
+            let credential = Credential::new(secret_id.clone(), secret_key.clone(), token.clone())
+                .map_err(|flaw| StartError::Credentials { source_name: source_name(), flaw })?;
+            Credentials::fixed(credential)
+        }
+        CredentialsConfig::Chain => Credentials::usual(Outside::of_this_process()),
+    };
+    let settings = Settings {
+        endpoint: config.endpoint.clone(),
+        region: config.region.clone(),
+        sub_app_id: config.sub_app_id,
+        request_timeout: config.request_timeout,
+        max_requests_per_second: config.max_requests_per_second,
+    };
+    Client::new(settings, credentials)
+        .map_err(|error| StartError::Client { source_name: source_name(), error })
+}
+
+/// Of two exit codes the one that tells more: what a person must mend comes first.
+fn worse(a: u8, b: u8) -> u8 {
+    const ORDER: [u8; 7] = [
+        exit::CREDENTIALS,
+        exit::CONFIG,
+        exit::INTERNAL,
+        exit::UNREACHABLE,
+        exit::LEFT_OVER,
+        exit::USAGE,
+        exit::OK,
+    ];
+    ORDER.into_iter().find(|code| *code == a || *code == b).unwrap_or(exit::INTERNAL)
+}

@@ -1,0 +1,347 @@
+//! The pull loop of one source.
+//!
+//! While the queue is idle one long poll is open. While answers come back full more pulls are sent
+//! at the same time, up to `max_pulls`. A pull is sent only when there is room in the air for
+//! everything that it may bring, so that no lease runs while its event waits for room.
+
+mod intake;
+mod pace;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::intake::Intake;
+use self::pace::Pace;
+use crate::config::Unrouted;
+use crate::exit;
+use crate::fanout;
+use crate::flight::InFlight;
+use crate::progress::Progress;
+use crate::quiet::Quiet;
+use crate::tencent::client::{Answer, Client};
+use crate::tencent::error::{CallError, Class};
+use crate::time::{self, Instant};
+
+/// The most events that `PullEvents` brings, which is the room that a pull needs.
+const EVENTS_MAX: u32 = 16;
+
+/// How long pulling may wait for room before events that wait for a slow sink are left to VOD.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// A run that ends gives up after this many failed pulls in a row.
+const FAILURES_MAX: u32 = 10;
+
+/// A run that ends gives up when pulls have failed for this long.
+const FAILING_MAX: Duration = Duration::from_secs(60);
+
+/// What a source is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Makes the calls.
+    pub client: Arc<Client>,
+    /// The room for its events.
+    pub in_flight: Arc<InFlight>,
+    /// Where its events go.
+    pub fanout: fanout::Shared,
+    /// How long VOD waits for a confirm.
+    pub lease: Duration,
+    /// What becomes of events that no sink takes.
+    pub unrouted: Unrouted,
+    /// The most pulls at the same time.
+    pub pulls_max: usize,
+    /// Whether to end once the queue is empty.
+    pub once: bool,
+    /// Told when VOD answers for the first time, and when it refuses.
+    pub news: mpsc::Sender<News>,
+    /// Stop now: pulls that VOD has not begun to answer are given up.
+    pub stop: CancellationToken,
+    /// Stop pulling, but wait for the pulls that are open.
+    pub retire: CancellationToken,
+}
+
+/// What a source has to say while it runs.
+#[derive(Debug)]
+pub enum News {
+    /// VOD answered a pull.
+    Live {
+        /// The source.
+        source: Arc<str>,
+    },
+    /// VOD refuses, and only a person can mend it.
+    Refused {
+        /// The source.
+        source: Arc<str>,
+        /// The exit code that says so.
+        code: u8,
+        /// What VOD said.
+        error: CallError,
+    },
+}
+
+/// How a source ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was told to.
+    Stopped,
+    /// The queue is empty, or what is left in it was given up in this run already.
+    Drained,
+    /// It could not go on; the code says why.
+    Failed(u8),
+}
+
+/// Pulls until told to stop, or with `once` until the queue is empty, and waits until all that was
+/// pulled is settled.
+pub async fn run(parts: Parts) -> End {
+    let in_flight = parts.in_flight.clone();
+    let end = PullLoop::new(parts).run().await;
+    in_flight.idle().await;
+    end
+}
+
+type Pull = (Result<Answer, CallError>, OwnedSemaphorePermit, Instant);
+
+struct PullLoop {
+    client: Arc<Client>,
+    in_flight: Arc<InFlight>,
+    fanout: fanout::Shared,
+    intake: Intake,
+    pace: Pace,
+    pulls: JoinSet<Pull>,
+    lease: Duration,
+    once: bool,
+    news: mpsc::Sender<News>,
+    stop: CancellationToken,
+    retire: CancellationToken,
+    /// Since when there is no room for another pull.
+    crowded_since: Option<Instant>,
+    live: bool,
+    failures: Quiet,
+    once_state: OnceState,
+}
+
+/// What only a run that ends keeps.
+struct OnceState {
+    /// The last answer brought nothing new.
+    drained: bool,
+    /// Deliveries and confirms when last looked at, and when they last grew.
+    progress: (u64, Instant),
+}
+
+impl PullLoop {
+    fn new(parts: Parts) -> Self {
+        let now = time::now();
+        let (in_flight, fanout) = (parts.in_flight, parts.fanout);
+        Self {
+            client: parts.client,
+            intake: Intake::new(in_flight.clone(), fanout.clone(), parts.lease, parts.unrouted),
+            in_flight,
+            fanout,
+            pace: Pace::new(parts.pulls_max, now),
+            pulls: JoinSet::new(),
+            lease: parts.lease,
+            once: parts.once,
+            news: parts.news,
+            stop: parts.stop,
+            retire: parts.retire,
+            crowded_since: None,
+            live: false,
+            failures: Quiet::default(),
+            once_state: OnceState { drained: false, progress: (0, now) },
+        }
+    }
+
+    async fn run(mut self) -> End {
+        let end = loop {
+            self.send_pulls();
+            let waits_for_room = self.crowded_since.map(|since| since + PATIENCE);
+            let waits_for_time = Some(self.pace.not_before()).filter(|at| *at > time::now());
+            let may_end = self.once && self.once_state.drained && self.pulls.is_empty();
+            let stuck_at = self.once_state.progress.1 + self.lease;
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break End::Stopped,
+                () = self.retire.cancelled() => break End::Stopped,
+                Some(pull) = self.pulls.join_next() => {
+                    let Ok(pull) = pull else { continue };
+                    if let Some(end) = self.finish(pull).await {
+                        break end;
+                    }
+                }
+                room = self.in_flight.reserve(EVENTS_MAX), if waits_for_room.is_some() => {
+                    if let Some(room) = room {
+                        self.send_pull(room);
+                    }
+                }
+                () = sleep_until(waits_for_room) => self.shed().await,
+                () = sleep_until(waits_for_time), if !self.once_state.drained => {}
+                () = self.in_flight.idle(), if may_end => {
+                    match self.progress().look_again_at() {
+                        Some(at) => self.look_again(at).await,
+                        None => break End::Drained,
+                    }
+                }
+                () = tokio::time::sleep_until(stuck_at), if self.once => self.check_stuck(),
+            }
+        };
+        // Pulls that VOD has begun to answer, or all when retiring, still bring their events.
+        while let Some(pull) = self.pulls.join_next().await {
+            if let Ok((Ok(answer), room, _)) = pull {
+                self.intake.take(answer, room).await;
+            }
+        }
+        end
+    }
+
+    fn progress(&self) -> &Progress {
+        self.in_flight.progress()
+    }
+
+    /// Sends as many pulls as the pace and the room allow.
+    fn send_pulls(&mut self) {
+        let now = time::now();
+        self.crowded_since = self.crowded_since.filter(|_| !self.once_state.drained);
+        while !self.once_state.drained
+            && self.pulls.len() < self.pace.pulls()
+            && self.pace.not_before() <= now
+        {
+            match self.in_flight.try_reserve(EVENTS_MAX) {
+                Some(room) => self.send_pull(room),
+                None => {
+                    self.crowded_since.get_or_insert(now);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn send_pull(&mut self, room: OwnedSemaphorePermit) {
+        self.crowded_since = None;
+        let (client, stop) = (self.client.clone(), self.stop.clone());
+        self.pulls.spawn(async move {
+            let asked = time::now();
+            (client.pull_events(&stop).await, room, asked)
+        });
+    }
+
+    async fn finish(&mut self, (result, room, asked): Pull) -> Option<End> {
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(error) => return self.failed(&error).await,
+        };
+        if !self.live {
+            self.live = true;
+            self.tell(News::Live { source: self.in_flight.source().clone() }).await;
+        }
+        let (sent, now) = (answer.sent, time::now());
+        if answer.pulled.is_empty() {
+            self.pace.empty(now - asked, now);
+            self.progress().queue_is_empty(sent);
+            self.once_state.drained = self.once;
+            return None;
+        }
+        let brought = self.intake.take(answer, room).await;
+        if brought.elements >= EVENTS_MAX as usize {
+            self.pace.full();
+        } else {
+            self.pace.partial();
+        }
+        self.once_state.drained = self.once && brought.fresh == 0;
+        None
+    }
+
+    /// A pull failed. Answers with the end if there is no going on.
+    async fn failed(&mut self, error: &CallError) -> Option<End> {
+        let now = time::now();
+        if error.may_have_worked() {
+            self.progress().answer_lost(now + self.lease);
+        }
+        let delay = self.pace.failed(error, now);
+        let source = self.in_flight.source().clone();
+        let refused = match error.class {
+            Class::Cancelled => return None,
+            Class::Transient | Class::Throttled => None,
+            Class::Credentials | Class::Token => Some(exit::CREDENTIALS),
+            Class::Parameter | Class::Permanent => Some(exit::CONFIG),
+            Class::Clock => Some(exit::INTERNAL),
+        };
+        let again_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        if let Some(code) = refused {
+            tracing::error!(source.name = %source, again_ms, "VOD refuses: {error}");
+            if self.once {
+                return Some(End::Failed(code));
+            }
+            self.tell(News::Refused { source, code, error: error.clone() }).await;
+            return None;
+        }
+        if let Some(left_out) = self.failures.ask() {
+            tracing::warn!(source.name = %source, again_ms, left_out, "no events: {error}");
+        }
+        let failing = self.pace.failing()?;
+        let gives_up = self.once
+            && self.pulls.is_empty()
+            && (failing.times >= FAILURES_MAX || failing.since + FAILING_MAX <= now);
+        if gives_up {
+            tracing::error!(source.name = %source, "VOD cannot be reached: {error}");
+        }
+        gives_up.then_some(End::Failed(exit::UNREACHABLE))
+    }
+
+    /// Waits until VOD must have handed out again what it hides, and pulls once more.
+    async fn look_again(&mut self, at: Instant) {
+        let wait = at.saturating_duration_since(time::now());
+        tracing::info!(
+            source.name = %self.in_flight.source(),
+            wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            "waiting for events whose answer or confirm got lost"
+        );
+        tokio::select! {
+            () = tokio::time::sleep_until(at) => {}
+            () = self.stop.cancelled() => {}
+        }
+        self.once_state.drained = false;
+        self.once_state.progress.1 = time::now();
+    }
+
+    /// Ends a run in which nothing has been delivered or confirmed for as long as a lease lasts:
+    /// the events would come round and round.
+    fn check_stuck(&mut self) {
+        let snapshot = self.progress().snapshot();
+        let done = snapshot.delivered + snapshot.confirmed;
+        let (before, _) = self.once_state.progress;
+        self.once_state.progress = (done, time::now());
+        if done == before && self.pace.failing().is_none() {
+            self.once_state.drained = true;
+        }
+    }
+
+    /// Pulling waits for room. If another sink could go on meanwhile, events that wait for a sink
+    /// that does not keep up are left to VOD: no sink keeps more than its share of the room.
+    async fn shed(&mut self) {
+        self.crowded_since = Some(time::now());
+        let fanout = self.fanout.borrow().clone();
+        let lanes = fanout.lanes();
+        if lanes.len() < 2 {
+            return;
+        }
+        let share = self.in_flight.capacity() / (lanes.len() + 1);
+        for lane in lanes {
+            lane.shed(self.in_flight.source(), share).await;
+        }
+    }
+
+    async fn tell(&self, news: News) {
+        // Nobody listens any more when the relay is ending, and then nobody needs to know.
+        let _ = self.news.send(news).await;
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

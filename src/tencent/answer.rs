@@ -1,0 +1,209 @@
+//! The answers of the VOD API, as they stand on the wire.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::error::{CallError, Class};
+use crate::event::{Event, EventError, Handle};
+
+/// The events of one `PullEvents` answer. One that cannot be read does not spoil the others.
+#[derive(Debug)]
+pub struct Pulled {
+    /// The events with the handles that confirm them.
+    pub events: Vec<(Event, Handle)>,
+    /// What was wrong with elements that are no events.
+    pub unreadable: Vec<EventError>,
+    /// VOD's id for the call.
+    pub request_id: Option<String>,
+}
+
+impl Pulled {
+    /// How many elements the answer had, readable or not.
+    pub fn len(&self) -> usize {
+        self.events.len() + self.unreadable.len()
+    }
+
+    /// Whether there was nothing to pull.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Where VOD sends events, `DescribeEventConfig`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct EventConfig {
+    /// `PULL` for reliable callback, `PUSH` for normal callback.
+    pub mode: Option<String>,
+}
+
+/// How much waits at VOD, `DescribeEventsState`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct EventsState {
+    /// The number of events that wait; VOD counts some seconds or minutes late.
+    pub count_of_events_to_pull: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "Response", borrow)]
+    response: Option<&'a RawValue>,
+    /// An old form of error that the API's gateway still knows.
+    #[serde(rename = "codeDesc")]
+    code_desc: Option<String>,
+    message: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Head {
+    error: Option<ErrorBody>,
+    request_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ErrorBody {
+    code: Option<String>,
+    message: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct EventSet<'a> {
+    #[serde(borrow)]
+    event_set: Option<Vec<&'a RawValue>>,
+}
+
+/// The content of the answer's `Response`, once it is known to hold no error.
+pub(super) struct Content<'a> {
+    text: &'a str,
+    pub(super) request_id: Option<String>,
+}
+
+impl<'a> Content<'a> {
+    /// Opens an answer.
+    ///
+    /// # Errors
+    ///
+    /// The API's error in it, with its class, or what makes it undecodable.
+    pub(super) fn open(action: &'static str, body: &'a str) -> Result<Self, CallError> {
+        let undecodable = |problem: String| {
+            let message = format!("the answer is no API answer: {problem}");
+            CallError::without_answer(action, Class::Transient, message)
+        };
+        let envelope: Envelope<'_> =
+            serde_json::from_str(body).map_err(|error| undecodable(error.to_string()))?;
+        let Some(response) = envelope.response else {
+            return Err(match envelope.code_desc {
+                Some(code) => api_error(action, code, envelope.message, None),
+                None => undecodable("it has no Response".to_owned()),
+            });
+        };
+        let head: Head =
+            serde_json::from_str(response.get()).map_err(|error| undecodable(error.to_string()))?;
+        match head.error {
+            None => Ok(Self { text: response.get(), request_id: head.request_id }),
+            Some(error) => {
+                let code = error.code.unwrap_or_default();
+                Err(api_error(action, code, error.message, head.request_id))
+            }
+        }
+    }
+
+    /// The content as a type.
+    pub(super) fn read<T: Deserialize<'a>>(&self, action: &'static str) -> Result<T, CallError> {
+        serde_json::from_str(self.text).map_err(|error| {
+            let message = format!("the answer cannot be decoded: {error}");
+            let error = CallError::without_answer(action, Class::Transient, message);
+            CallError { request_id: self.request_id.clone(), ..error }
+        })
+    }
+
+    /// The content as pulled events. `lossy` says that the body was not UTF-8 and bad bytes were
+    /// replaced: the events that they stand in are unreadable, the others are as VOD sent them.
+    pub(super) fn pulled(self, lossy: bool) -> Result<Pulled, CallError> {
+        let set: EventSet<'_> = self.read(PULL_EVENTS)?;
+        let elements = set.event_set.unwrap_or_default();
+        let mut pulled = Pulled {
+            events: Vec::with_capacity(elements.len()),
+            unreadable: Vec::new(),
+            request_id: self.request_id,
+        };
+        for element in elements {
+            let text = element.get();
+            if lossy && text.contains(char::REPLACEMENT_CHARACTER) {
+                pulled.unreadable.push(EventError::NotUtf8);
+                continue;
+            }
+            match Event::from_event_set(text) {
+                Ok(event) => pulled.events.push(event),
+                Err(error) => pulled.unreadable.push(error),
+            }
+        }
+        Ok(pulled)
+    }
+}
+
+/// The action that leases events.
+pub(super) const PULL_EVENTS: &str = "PullEvents";
+
+fn api_error(
+    action: &'static str,
+    code: String,
+    message: Option<String>,
+    request_id: Option<String>,
+) -> CallError {
+    let class = Class::of_code(&code);
+    let message = message.unwrap_or_default();
+    CallError { class, action, code: Some(code), message, request_id, retry_after: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pulled(body: &str) -> Result<Pulled, CallError> {
+        Content::open(PULL_EVENTS, body)?.pulled(false)
+    }
+
+    #[test]
+    fn an_empty_set_comes_in_three_forms_without_an_error() {
+        for set in [r#""EventSet":null,"#, r#""EventSet":[],"#, ""] {
+            let body = format!(r#"{{"Response":{{{set}"RequestId":"r"}}}}"#);
+            assert!(pulled(&body).unwrap().is_empty(), "{body}");
+        }
+    }
+
+    #[test]
+    fn one_bad_element_does_not_spoil_the_others() {
+        let body = r#"{"Response":{"EventSet":[7,{"EventType":"A"},{"EventHandle":"h","EventType":"A","X":{"TaskId":"t"}},null,{"EventHandle":5,"EventType":"B"}],"RequestId":"r"}}"#;
+        let pulled = pulled(body).unwrap();
+        let handles: Vec<_> = pulled.events.iter().map(|(_, handle)| handle.as_str()).collect();
+        assert_eq!(handles, ["h", "5"]);
+        assert_eq!(
+            pulled.unreadable,
+            [EventError::NotAnObject, EventError::NoHandle, EventError::NotAnObject]
+        );
+    }
+
+    #[test]
+    fn errors_carry_their_code_class_and_request_id() {
+        let body = r#"{"Response":{"Error":{"Code":"AuthFailure.SignatureFailure","Message":"no"},"RequestId":"r-1"}}"#;
+        let error = pulled(body).unwrap_err();
+        assert_eq!(error.class, Class::Credentials);
+        assert!(error.to_string().contains("r-1"), "{error}");
+        let old = r#"{"code":4000,"message":"old","codeDesc":"InternalError"}"#;
+        assert_eq!(pulled(old).unwrap_err().code.as_deref(), Some("InternalError"));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_transient_and_may_have_worked() {
+        for body in ["", "<html>", "{}", r#"{"Response":7}"#, r#"{"Response":{"EventSet":7}}"#] {
+            let error = pulled(body).unwrap_err();
+            assert_eq!(error.class, Class::Transient, "{body}");
+            assert!(error.may_have_worked(), "{body}");
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Calls the VOD API: signs, sends, reads the answer, and says what a failure asks for.
+//!
+//! A call is signed afresh each time it is sent. Two failures are mended here, once per call,
+//! because only here is known how: a clock that is off is corrected by the answer's `Date`, and a
+//! session token that ran out is exchanged. Everything else is the caller's to judge.
+
+use std::time::Duration;
+
+use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Response, StatusCode, Url};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{Content, EventConfig, EventsState, PULL_EVENTS, Pulled};
+use super::credential::{Credential, Credentials};
+use super::error::{CallError, Class};
+use super::limiter::Limiter;
+use super::skew::Skew;
+use super::tc3;
+use crate::event::Handle;
+use crate::http::{self, ClientError};
+use crate::time::{self, Instant};
+
+/// The API's version that all facts here are of.
+const API_VERSION: &str = "2018-07-17";
+/// The service's name in the signature.
+const SERVICE: &str = "vod";
+/// Error messages come in English.
+const LANGUAGE: &str = "en-US";
+/// The most of an answer that is read. Sixteen events of a megabyte each are far beyond what VOD
+/// sends.
+const ANSWER_BYTES_MAX: usize = 32 << 20;
+/// How long an unused connection is kept. VOD's front end closes idle ones, and a request on a
+/// closed one fails; the long polls of an idle queue follow each other without a gap.
+const IDLE_CONNECTION: Duration = Duration::from_secs(15);
+
+/// What a client needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the API is.
+    pub endpoint: Url,
+    /// `X-TC-Region`, which VOD does not need.
+    pub region: Option<String>,
+    /// The application whose events are meant.
+    pub sub_app_id: Option<u64>,
+    /// The most time for a call; longer than VOD's hold of 5 s.
+    pub request_timeout: Duration,
+    /// The most calls a second, for each action apart.
+    pub max_requests_per_second: u32,
+}
+
+/// A client of the VOD API for one application.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    settings: Settings,
+    host: String,
+    credentials: Credentials,
+    skew: Skew,
+    pulls: Limiter,
+    confirms: Limiter,
+    others: Limiter,
+}
+
+/// A pull that VOD answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// What was in it.
+    pub pulled: Pulled,
+    /// When it was asked for; the leases of its events began no earlier.
+    pub sent: Instant,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Parameters<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_handles: Option<Vec<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub_app_id: Option<u64>,
+}
+
+/// An answer as it came.
+struct Raw {
+    body: String,
+    /// Whether bytes that are no UTF-8 were replaced.
+    lossy: bool,
+    status: StatusCode,
+    headers: HeaderMap,
+    sent: Instant,
+}
+
+impl Client {
+    /// A client that has not called yet.
+    ///
+    /// # Errors
+    ///
+    /// The TLS stack cannot be set up.
+    pub fn new(settings: Settings, credentials: Credentials) -> Result<Self, ClientError> {
+        let http =
+            http::client(http::Settings::to(&settings.endpoint).gzip().idle(IDLE_CONNECTION))?;
+        let host = settings.endpoint.host_str().unwrap_or_default();
+        let host = match settings.endpoint.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        let limiter = || Limiter::new(settings.max_requests_per_second);
+        let (pulls, confirms, others) = (limiter(), limiter(), limiter());
+        let skew = Skew::default();
+        Ok(Self { http, host, credentials, skew, pulls, confirms, others, settings })
+    }
+
+    /// Leases up to 16 events. Nothing to pull is an empty answer, whichever way VOD says it.
+    /// Once `stop` is cancelled, a pull that VOD has not begun to answer is given up.
+    ///
+    /// # Errors
+    ///
+    /// The call failed; [`CallError::class`] says what that asks for.
+    pub async fn pull_events(&self, stop: &CancellationToken) -> Result<Answer, CallError> {
+        let parameters = self.parameters(None);
+        let raw = self.call(PULL_EVENTS, &self.pulls, &parameters, stop).await?;
+        match self.content(PULL_EVENTS, &raw).and_then(|content| content.pulled(raw.lossy)) {
+            Ok(pulled) => Ok(Answer { pulled, sent: raw.sent }),
+            Err(error) if is_empty_queue(&error) => {
+                let (events, unreadable) = (Vec::new(), Vec::new());
+                let pulled = Pulled { events, unreadable, request_id: error.request_id };
+                Ok(Answer { pulled, sent: raw.sent })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Confirms 1 to 16 handles.
+    ///
+    /// # Errors
+    ///
+    /// The call failed. With [`Class::Parameter`] at least one handle is no longer valid, and
+    /// whether the others are confirmed is not known.
+    pub async fn confirm_events(&self, handles: &[Handle]) -> Result<(), CallError> {
+        let parameters = self.parameters(Some(handles));
+        let never = CancellationToken::new();
+        let raw = self.call("ConfirmEvents", &self.confirms, &parameters, &never).await?;
+        self.content("ConfirmEvents", &raw).map(|_| ())
+    }
+
+    /// Asks where VOD sends the application's events.
+    ///
+    /// # Errors
+    ///
+    /// The call failed; an account may lack the right to make it.
+    pub async fn describe_event_config(&self) -> Result<EventConfig, CallError> {
+        self.describe("DescribeEventConfig").await
+    }
+
+    /// Asks how many events wait.
+    ///
+    /// # Errors
+    ///
+    /// The call failed; an account may lack the right to make it.
+    pub async fn describe_events_state(&self) -> Result<EventsState, CallError> {
+        self.describe("DescribeEventsState").await
+    }
+
+    async fn describe<T>(&self, action: &'static str) -> Result<T, CallError>
+    where
+        T: serde::de::DeserializeOwned,
+    {
+        let parameters = self.parameters(None);
+        let never = CancellationToken::new();
+        let raw = self.call(action, &self.others, &parameters, &never).await?;
+        self.content(action, &raw)?.read(action)
+    }
+
+    fn parameters(&self, handles: Option<&[Handle]>) -> String {
+        let event_handles = handles.map(|list| list.iter().map(Handle::as_str).collect());
+        let parameters = Parameters { event_handles, sub_app_id: self.settings.sub_app_id };
+        // Texts and numbers in a struct always serialize.
+        serde_json::to_string(&parameters).unwrap_or_default()
+    }
+
+    /// Sends a call until it has an answer that is not about the clock or the session token.
+    async fn call(
+        &self,
+        action: &'static str,
+        limiter: &Limiter,
+        body: &str,
+        stop: &CancellationToken,
+    ) -> Result<Raw, CallError> {
+        let mut mended_clock = false;
+        let mut mended_token = false;
+        loop {
+            let cancelled = || {
+                let message = "given up because the relay stops".to_owned();
+                CallError::without_answer(action, Class::Cancelled, message)
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(cancelled()),
+                () = limiter.turn() => {}
+            }
+            let credential = self.credentials.current().await.map_err(|error| {
+                CallError::without_answer(action, Class::Credentials, error.to_string())
+            })?;
+            let sent = time::now();
+            let response = tokio::select! {
+                biased;
+                response = self.send(action, body, &credential) => response?,
+                () = stop.cancelled() => return Err(cancelled()),
+            };
+            let raw = self.read(action, response, sent).await?;
+            let Err(error) = self.content(action, &raw) else { return Ok(raw) };
+            match error.class {
+                Class::Clock if !mended_clock && self.learn_clock(&raw) => mended_clock = true,
+                Class::Token if !mended_token => {
+                    mended_token = true;
+                    let fresh = self.credentials.refresh(&credential).await;
+                    if fresh.is_ok_and(|fresh| *fresh == *credential) {
+                        return Err(error);
+                    }
+                }
+                _ if is_empty_queue(&error) => return Ok(raw),
+                _ => return Err(error),
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        action: &'static str,
+        body: &str,
+        credential: &Credential,
+    ) -> Result<Response, CallError> {
+        let request = tc3::Request {
+            host: &self.host,
+            service: SERVICE,
+            action,
+            version: API_VERSION,
+            region: self.settings.region.as_deref(),
+            language: Some(LANGUAGE),
+            body: body.as_bytes(),
+        };
+        let signed = tc3::sign(&request, credential, self.skew.correct(time::wall_clock()));
+        let mut headers = HeaderMap::new();
+        for (name, value) in signed.headers {
+            let Ok(mut value) = HeaderValue::from_str(&value) else {
+                let message = format!("{name} holds characters that no header can carry");
+                return Err(CallError::without_answer(action, Class::Permanent, message));
+            };
+            value.set_sensitive(matches!(name, "authorization" | "x-tc-token"));
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        let request = self
+            .http
+            .post(self.settings.endpoint.clone())
+            .timeout(self.settings.request_timeout)
+            .headers(headers)
+            .body(body.to_owned());
+        request.send().await.map_err(|error| self.network(action, &error))
+    }
+
+    async fn read(
+        &self,
+        action: &'static str,
+        mut response: Response,
+        sent: Instant,
+    ) -> Result<Raw, CallError> {
+        let status = response.status();
+        let headers = response.headers().clone();
+        let (bytes, whole) = http::read_body(&mut response, ANSWER_BYTES_MAX)
+            .await
+            .map_err(|error| self.network(action, &error))?;
+        if !whole {
+            let message = format!("the answer is longer than {ANSWER_BYTES_MAX} bytes");
+            return Err(CallError::without_answer(action, Class::Transient, message));
+        }
+        let (body, lossy) = match String::from_utf8(bytes.into()) {
+            Ok(body) => (body, false),
+            Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
+        };
+        Ok(Raw { body, lossy, status, headers, sent })
+    }
+
+    /// The content of an answer, or the error in it.
+    fn content<'a>(&self, action: &'static str, raw: &'a Raw) -> Result<Content<'a>, CallError> {
+        let opened = Content::open(action, &raw.body);
+        let error = match opened {
+            Ok(content) if raw.status.is_success() => return Ok(content),
+            Ok(_) => CallError::without_answer(action, Class::Transient, String::new()),
+            Err(error) => error,
+        };
+        let from_header = || {
+            let value = raw.headers.get("x-tc-requestid")?;
+            Some(value.to_str().ok()?.to_owned())
+        };
+        let request_id = error.request_id.clone().or_else(from_header);
+        let retry_after = http::retry_after(&raw.headers, time::wall_clock());
+        if raw.status.is_success() || error.code.is_some() {
+            return Err(CallError { request_id, retry_after, ..error });
+        }
+        let endpoint = http::shown(&self.settings.endpoint);
+        let message = format!("{endpoint} answered HTTP {}", raw.status);
+        let error = CallError::without_answer(action, Class::Transient, message);
+        Err(CallError { request_id, retry_after, ..error })
+    }
+
+    /// Learns VOD's clock from an answer that complained about ours. Whether signing again has a
+    /// chance.
+    fn learn_clock(&self, raw: &Raw) -> bool {
+        let date = raw.headers.get(DATE).and_then(|value| value.to_str().ok());
+        let Some(date) = date.and_then(|text| httpdate::parse_http_date(text).ok()) else {
+            return false;
+        };
+        let Some(difference) = self.skew.learn(date, time::wall_clock()) else { return false };
+        tracing::warn!(
+            difference_s = difference,
+            "VOD's clock is {} s {} this machine's; signing with VOD's from now on (mend this \
+             machine's clock, for example with NTP)",
+            difference.unsigned_abs(),
+            if difference < 0 { "behind" } else { "ahead of" },
+        );
+        true
+    }
+
+    fn network(&self, action: &'static str, error: &reqwest::Error) -> CallError {
+        let endpoint = http::shown(&self.settings.endpoint);
+        let cause = http::cause(error, self.settings.request_timeout);
+        CallError::without_answer(action, Class::Transient, format!("{endpoint}: {cause}"))
+    }
+}
+
+/// Whether the "error" only says that there is nothing to pull.
+fn is_empty_queue(error: &CallError) -> bool {
+    error.action == PULL_EVENTS && error.code.as_deref() == Some("ResourceNotFound")
+}

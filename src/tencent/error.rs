@@ -1,0 +1,145 @@
+//! Why a call to VOD failed, and what that asks for.
+
+use std::fmt;
+use std::time::Duration;
+
+/// What a failure asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Try again, later and later.
+    Transient,
+    /// Call less often.
+    Throttled,
+    /// Sign with VOD's clock.
+    Clock,
+    /// Get fresh temporary credentials.
+    Token,
+    /// The operator must give other credentials or rights.
+    Credentials,
+    /// A parameter was refused: for `ConfirmEvents` a handle whose lease is over.
+    Parameter,
+    /// Nothing that this program can do mends it.
+    Permanent,
+    /// The relay stops and gave the call up before VOD began to answer.
+    Cancelled,
+}
+
+impl Class {
+    /// The class of an error code of the API.
+    ///
+    /// Codes: the common error codes of API 3.0 and those of VOD, version 2018-07-17. A code that
+    /// is not known is transient, since giving up on it could lose events.
+    pub fn of_code(code: &str) -> Self {
+        let (family, detail) = code.split_once('.').unwrap_or((code, ""));
+        match (family, detail) {
+            ("RequestLimitExceeded" | "LimitExceeded", _) => Self::Throttled,
+            ("AuthFailure", "SignatureExpire") => Self::Clock,
+            ("AuthFailure", "TokenFailure") => Self::Token,
+            ("AuthFailure" | "UnauthorizedOperation" | "IpInBlacklist" | "IpNotInWhitelist", _)
+            | ("FailedOperation", "InvalidVodUser" | "InvalidAccount" | "NoPrivileges")
+            | ("ResourceNotFound", "UserNotExist") => Self::Credentials,
+            ("InvalidParameter" | "InvalidParameterValue", _) => Self::Parameter,
+            (
+                "ActionOffline"
+                | "InvalidAction"
+                | "InvalidRequest"
+                | "MissingParameter"
+                | "NoSuchProduct"
+                | "NoSuchVersion"
+                | "UnknownParameter"
+                | "UnsupportedOperation"
+                | "UnsupportedProtocol"
+                | "UnsupportedRegion"
+                | "RequestSizeLimitExceeded",
+                _,
+            )
+            | ("ResourceNotFound", "ServiceNotExist") => Self::Permanent,
+            _ => Self::Transient,
+        }
+    }
+}
+
+/// A call that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallError {
+    /// What it asks for.
+    pub class: Class,
+    /// The API's action.
+    pub action: &'static str,
+    /// The API's error code, if VOD answered with one.
+    pub code: Option<String>,
+    /// What happened.
+    pub message: String,
+    /// VOD's id for the call, which its support asks for.
+    pub request_id: Option<String>,
+    /// How long VOD asked to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+impl CallError {
+    /// A failure without an answer from the API itself.
+    pub(super) fn without_answer(action: &'static str, class: Class, message: String) -> Self {
+        Self { class, action, code: None, message, request_id: None, retry_after: None }
+    }
+
+    /// Whether VOD may have done what was asked although no good answer came: events may be
+    /// leased, a handle may be confirmed.
+    pub fn may_have_worked(&self) -> bool {
+        self.code.is_none() && self.class == Class::Transient
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.action)?;
+        if let Some(code) = &self.code {
+            write!(f, "{code}: ")?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(request_id) = &self.request_id {
+            write!(f, " (RequestId {request_id})")?;
+        }
+        match self.class {
+            Class::Credentials => {
+                f.write_str("; check the secret id, the secret key and the rights of this account")
+            }
+            Class::Token => f.write_str("; the session token is not valid or has run out"),
+            Class::Clock => f.write_str("; this machine's clock is too far from VOD's"),
+            Class::Transient
+            | Class::Throttled
+            | Class::Parameter
+            | Class::Permanent
+            | Class::Cancelled => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_fall_into_the_class_of_what_must_be_done() {
+        let cases = [
+            ("InternalError", Class::Transient),
+            ("InternalError.DBError", Class::Transient),
+            ("FailedOperation", Class::Transient),
+            ("ServiceUnavailable", Class::Transient),
+            ("SomethingNew.NeverSeen", Class::Transient),
+            ("RequestLimitExceeded.UinLimitExceeded", Class::Throttled),
+            ("AuthFailure.SignatureExpire", Class::Clock),
+            ("AuthFailure.TokenFailure", Class::Token),
+            ("AuthFailure.SignatureFailure", Class::Credentials),
+            ("AuthFailure.SecretIdNotFound", Class::Credentials),
+            ("UnauthorizedOperation", Class::Credentials),
+            ("FailedOperation.InvalidVodUser", Class::Credentials),
+            ("InvalidParameterValue", Class::Parameter),
+            ("NoSuchVersion", Class::Permanent),
+        ];
+        for (code, class) in cases {
+            assert_eq!(Class::of_code(code), class, "{code}");
+        }
+    }
+}
