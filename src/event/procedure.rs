@@ -218,4 +218,58 @@ mod tests {
         assert!(line.ends_with("Transcode SUCCESS and 984 more"), "{line}");
         assert!(line.chars().count() < 1000, "{line}");
     }
+
+    mod with_anything_anywhere {
+        use proptest::prelude::*;
+        use serde_json::{Value, json};
+
+        use super::*;
+
+        fn anything() -> impl Strategy<Value = Value> {
+            prop_oneof![
+                Just(Value::Null),
+                any::<bool>().prop_map(Value::from),
+                any::<f64>().prop_map(Value::from),
+                ".*".prop_map(Value::from),
+                Just(json!([])),
+                Just(json!([[{"Type": 1}], "x", {"Input": {"Definition": {}}}])),
+                Just(json!({"Status": [], "Output": 1})),
+            ]
+        }
+
+        fn places(value: &Value, path: &str, found: &mut Vec<String>) {
+            let children: Vec<_> = match value {
+                Value::Object(object) => object.iter().map(|(k, v)| (k.clone(), v)).collect(),
+                Value::Array(array) => {
+                    array.iter().enumerate().map(|(i, v)| (i.to_string(), v)).collect()
+                }
+                _ => Vec::new(),
+            };
+            for (key, child) in children {
+                let path = format!("{path}/{key}");
+                places(child, &path, found);
+                found.push(path);
+            }
+        }
+
+        proptest! {
+            #[test]
+            fn the_task_is_still_read(thing in anything(), at in any::<prop::sample::Index>()) {
+                let mut sample: Value = serde_json::from_str(SAMPLES[0].1).unwrap();
+                let mut found = Vec::new();
+                let member = &sample["ProcedureStateChangeEvent"];
+                places(member, "/ProcedureStateChangeEvent", &mut found);
+                let place: &String = at.get(found.as_slice());
+                *sample.pointer_mut(place).unwrap() = thing;
+                let line = pushed(&sample.to_string()).summary().to_string();
+                prop_assert!(!line.contains(char::is_control));
+                prop_assert!(line.contains("FINISH") || place.ends_with("/Status"));
+                prop_assert!(
+                    line.contains("Transcode 20 SUCCESS")
+                        || line.contains("CoverBySnapshot 10 SUCCESS")
+                        || place.ends_with("/MediaProcessResultSet")
+                );
+            }
+        }
+    }
 }
