@@ -1,6 +1,7 @@
 //! vod-relay stands at Tencent Cloud VOD's reliable-callback queue for its user.
 
 pub mod config;
+pub mod emulator;
 pub mod event;
 pub mod exit;
 pub mod format;
