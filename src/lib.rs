@@ -18,6 +18,7 @@
 pub mod cli;
 pub mod config;
 pub mod confirm;
+pub mod emulator;
 pub mod event;
 pub mod exit;
 pub mod fanout;

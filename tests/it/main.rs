@@ -2,3 +2,4 @@
 
 mod config;
 mod tc3;
+mod emulator;
