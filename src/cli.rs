@@ -3,6 +3,7 @@
 //! Data goes to standard output, everything else to standard error.
 
 mod check;
+mod demo;
 mod run;
 
 use std::path::PathBuf;
@@ -42,6 +43,8 @@ pub struct Cli {
 enum Command {
     /// Validate the configuration without touching the network, and print what would run
     Check,
+    /// See it work without an account: an emulator, the relay and an application in one process
+    Demo(demo::DemoArgs),
 }
 
 const EXIT_CODES: &str = "\
@@ -67,27 +70,26 @@ impl Cli {
                 exit::USAGE
             }
             Some(Command::Check) => check::run(&self.config),
+            Some(Command::Demo(args)) => demo::run(&args),
         };
         ExitCode::from(code)
     }
 }
 
-/// Runs a command's future on a runtime of its own: the exit code.
-fn block_on(command: impl Future<Output = u8>) -> u8 {
+/// Runs a command's future on a runtime of its own.
+///
+/// # Errors
+///
+/// The system gives no threads.
+fn block_on<T>(command: impl Future<Output = T>) -> Result<T, String> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let built = tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.min(THREADS_MAX))
         .enable_all()
-        .build();
-    let runtime = match built {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("vod-relay: cannot start the runtime: {error}");
-            return exit::INTERNAL;
-        }
-    };
-    let code = runtime.block_on(command);
+        .build()
+        .map_err(|error| format!("cannot start the runtime: {error}"))?;
+    let outcome = runtime.block_on(command);
     // What blocks in the background, such as a write to a disk that hangs, must not hold the end up.
     runtime.shutdown_background();
-    code
+    Ok(outcome)
 }

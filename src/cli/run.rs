@@ -33,7 +33,10 @@ pub(super) fn run(path: &Path, once: bool) -> u8 {
         }
     };
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    super::block_on(serve(config, path, once, &status))
+    super::block_on(serve(config, path, once, &status)).unwrap_or_else(|error| {
+        tracing::error!("{error}");
+        exit::INTERNAL
+    })
 }
 
 async fn serve(config: Config, path: &Path, once: bool, status: &StatusLine) -> u8 {

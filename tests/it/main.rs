@@ -1,5 +1,5 @@
 //! Stories about vod-relay, told through real HTTP, files, processes and sockets.
 
 mod config;
-mod tc3;
 mod emulator;
+mod tc3;
