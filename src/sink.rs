@@ -150,11 +150,6 @@ impl Kind {
     ///
     /// Without a known type nobody can tell which other keys are right.
     pub fn read(section: &Section<'_>) -> Option<Self> {
-        if !section.has("type") {
-            let names: Vec<_> = NAMES.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-            section.missing("type", &format!("one of {}", names.join(", ")));
-            return None;
-        }
         let read = section.choice("type", NAMES, "")?;
         read(section)
     }

@@ -205,3 +205,27 @@ fn env_value(text: Option<&str>) -> String {
     value.truncate(end.unwrap_or_default());
     value
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_value_never_keeps_the_program_from_starting() {
+        assert_eq!(env_value(None), "");
+        assert_eq!(env_value(Some("a\0b")), "ab");
+        assert_eq!(env_value(Some(&"动".repeat(100_000))).len(), ENV_VALUE_MAX - 1);
+    }
+
+    #[test]
+    fn the_exit_status_is_the_answer() {
+        let exited = |code: i32| judge("app", ExitStatus::from_raw(code << 8), "no such video");
+        assert_eq!(exited(0), Ok(()));
+        let reason = "app exited with status 65: no such video";
+        assert_eq!(exited(65), Err(Refusal::permanent(reason)));
+        let reason = "app exited with status 1: no such video";
+        assert_eq!(exited(1), Err(Refusal::transient(reason)));
+        let killed = judge("app", ExitStatus::from_raw(9), "");
+        assert_eq!(killed, Err(Refusal::transient("app was ended by signal 9")));
+    }
+}

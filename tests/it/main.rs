@@ -1,1 +1,3 @@
 //! Stories about vod-relay, told through real HTTP, files, processes and sockets.
+
+mod sinks;
