@@ -203,28 +203,26 @@ pub fn cause(error: &reqwest::Error, limit: Duration) -> String {
     }
     let mut bottom: &(dyn StdError + 'static) = error;
     loop {
-        if let Some(text) = bottom.downcast_ref::<io::Error>().and_then(io_cause) {
-            return text;
-        }
+        let io = bottom.downcast_ref::<io::Error>();
         if let Some(tls) = bottom.downcast_ref::<rustls::Error>() {
             return tls_cause(tls);
         }
-        match bottom.source() {
-            Some(source) => bottom = source,
-            None => return bottom.to_string(),
+        // An I/O error does not count what it wraps among its sources.
+        if let Some(wrapped) = io.and_then(io::Error::get_ref) {
+            bottom = wrapped;
+        } else if let Some(source) = bottom.source() {
+            bottom = source;
+        } else {
+            return io.map_or_else(|| bottom.to_string(), io_cause);
         }
     }
 }
 
-fn io_cause(error: &io::Error) -> Option<String> {
-    // An I/O error hides what it wraps from `source()`.
-    if let Some(inner) = error.get_ref() {
-        return inner.downcast_ref::<rustls::Error>().map(tls_cause);
-    }
+fn io_cause(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => Some("connection refused".to_owned()),
-        io::ErrorKind::ConnectionReset => Some("connection reset by the server".to_owned()),
-        _ => None,
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::ConnectionReset => "connection reset by the server".to_owned(),
+        _ => error.to_string(),
     }
 }
 
