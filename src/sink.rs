@@ -102,7 +102,7 @@ pub trait Sink: Send + Sync + fmt::Debug {
 }
 
 /// A sink as configured: which kind, and that kind's settings. Adding a kind is a file under
-/// `sink/`, a variant here, its name in [`NAMES`], and an arm in each `match` below.
+/// `sink/`, a variant here, its name in `NAMES`, and an arm in each `match` below.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
     /// Lines on standard output.

@@ -1,12 +1,14 @@
-//! Events to a program, one run each.
-//!
 //! # Delivered when
 //!
-//! The program exits with status 0. Status 65 (`EX_DATAERR` of sysexits.h) refuses the event for
-//! good; any other status, a signal, or a start that fails is worth another try.
+//! The program, which runs once per event, exits with status 0. Status 65 (`EX_DATAERR` of
+//! sysexits.h) refuses the event for good; any other status, a signal, or a start that fails is
+//! worth another try.
 //!
 //! The event comes on standard input; a program that does not read it is fine. The environment has
-//! `VOD_RELAY_EVENT_ID`, `_EVENT_TYPE`, `_TASK_ID`, `_FILE_ID`, `_STATUS` and `_ATTEMPT`. What the program prints goes to the log, within limits.
+//! `VOD_RELAY_EVENT_ID`, `VOD_RELAY_EVENT_TYPE`, `VOD_RELAY_TASK_ID`, `VOD_RELAY_FILE_ID`,
+//! `VOD_RELAY_STATUS` and `VOD_RELAY_ATTEMPT`; what an event does not have is empty. What the
+//! program prints goes to the log, within limits.
+//!
 //! When its time is over the program ends with everything that it started: its process group gets
 //! SIGTERM, and SIGKILL two seconds later. Processes that it left in the background when it exited
 //! by itself are none of the relay's business; nobody listens to them any more.

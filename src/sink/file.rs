@@ -1,10 +1,8 @@
-//! Events to a file, one per line, with rotation.
-//!
 //! # Delivered when
 //!
-//! The lines are written and synced to disk (`fdatasync`); so is the directory after a file was
-//! made in it. There is no switch to leave this out. What is not a regular file (a terminal, a
-//! FIFO) cannot be synced and has the events when they are written.
+//! The lines, one per event, are written to the file and synced to disk (`fdatasync`); so is the
+//! directory after a file was made in it. There is no switch to leave this out. What is not a
+//! regular file (a terminal, a FIFO) cannot be synced and has the events when they are written.
 //!
 //! A batch is one write and one sync. What a failed write left behind is cut off again, or, where
 //! that cannot be done, ended with a line feed before the next write; so no event is ever glued to

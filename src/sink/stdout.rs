@@ -1,8 +1,7 @@
-//! Events to standard output, one per line.
-//!
 //! # Delivered when
 //!
-//! The lines are written to standard output. What reads a pipe there may still lose them.
+//! The lines, one per event, are written to standard output. What reads a pipe there may still
+//! lose them.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -150,6 +149,7 @@ impl Write for Process {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
     use std::sync::Mutex as StdMutex;
 
     use super::*;
@@ -157,13 +157,19 @@ mod tests {
 
     /// A pipe that takes what its script says: a number of bytes, or an error.
     #[derive(Clone, Default)]
-    struct Pipe(Arc<StdMutex<(Vec<io::Result<usize>>, Vec<Vec<u8>>)>>);
+    struct Pipe(Arc<StdMutex<Inner>>);
+
+    #[derive(Default)]
+    struct Inner {
+        script: VecDeque<io::Result<usize>>,
+        written: Vec<Vec<u8>>,
+    }
 
     impl Write for Pipe {
         fn write(&mut self, text: &[u8]) -> io::Result<usize> {
             let mut inner = self.0.lock().unwrap();
-            let count = inner.0.pop().unwrap_or(Ok(text.len()))?.min(text.len());
-            inner.1.push(text[..count].to_vec());
+            let count = inner.script.pop_front().unwrap_or(Ok(text.len()))?.min(text.len());
+            inner.written.push(text[..count].to_vec());
             Ok(count)
         }
 
@@ -174,9 +180,8 @@ mod tests {
 
     impl Pipe {
         fn with(script: impl IntoIterator<Item = io::Result<usize>>) -> Self {
-            let mut script: Vec<_> = script.into_iter().collect();
-            script.reverse();
-            Self(Arc::new(StdMutex::new((script, Vec::new()))))
+            let (script, written) = (script.into_iter().collect(), Vec::new());
+            Self(Arc::new(StdMutex::new(Inner { script, written })))
         }
 
         fn sink(&self) -> Stdout {
@@ -186,7 +191,7 @@ mod tests {
 
         fn written(&self) -> Vec<String> {
             let inner = self.0.lock().unwrap();
-            inner.1.iter().map(|part| String::from_utf8(part.clone()).unwrap()).collect()
+            inner.written.iter().map(|part| String::from_utf8(part.clone()).unwrap()).collect()
         }
     }
 

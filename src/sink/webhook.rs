@@ -1,8 +1,7 @@
-//! Events to an HTTP endpoint, one POST each.
-//!
 //! # Delivered when
 //!
-//! The endpoint answers with a 2xx status. Its body does not matter and is not waited for.
+//! The HTTP endpoint answers the event's POST with a 2xx status. The answer's body does not matter,
+//! however long, late or broken it is.
 //!
 //! Every request carries `webhook-id`, the event's id, the same on every retry, redelivery and
 //! replay: the receiver can drop what it has already seen. `webhook-timestamp` is the time of the
@@ -201,7 +200,9 @@ impl Webhook {
 
     fn refusal(&self, response: &Response, body: &[u8]) -> Refusal {
         let status = response.status();
-        let mut reason = format!("{} answered {status}", self.target);
+        let name = status.canonical_reason().unwrap_or_default();
+        let answered = format!("{} answered {} {name}", self.target, status.as_u16());
+        let mut reason = answered.trim_end().to_owned();
         if status.is_redirection() {
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             let location = location.and_then(|text| self.config.url.join(text).ok());

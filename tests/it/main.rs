@@ -1,3 +1,5 @@
 //! Stories about vod-relay, told through real HTTP, files, processes and sockets.
 
+#![expect(clippy::unwrap_used, reason = "clippy's exception for tests leaves out their helpers")]
+
 mod sinks;
