@@ -203,28 +203,26 @@ pub fn cause(error: &reqwest::Error, limit: Duration) -> String {
     }
     let mut bottom: &(dyn StdError + 'static) = error;
     loop {
-        if let Some(text) = bottom.downcast_ref::<io::Error>().and_then(io_cause) {
-            return text;
-        }
+        let io = bottom.downcast_ref::<io::Error>();
         if let Some(tls) = bottom.downcast_ref::<rustls::Error>() {
             return tls_cause(tls);
         }
-        match bottom.source() {
-            Some(source) => bottom = source,
-            None => return bottom.to_string(),
+        // An I/O error does not count what it wraps among its sources.
+        if let Some(wrapped) = io.and_then(io::Error::get_ref) {
+            bottom = wrapped;
+        } else if let Some(source) = bottom.source() {
+            bottom = source;
+        } else {
+            return io.map_or_else(|| bottom.to_string(), io_cause);
         }
     }
 }
 
-fn io_cause(error: &io::Error) -> Option<String> {
-    // An I/O error hides what it wraps from `source()`.
-    if let Some(inner) = error.get_ref() {
-        return inner.downcast_ref::<rustls::Error>().map(tls_cause);
-    }
+fn io_cause(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => Some("connection refused".to_owned()),
-        io::ErrorKind::ConnectionReset => Some("connection reset by the server".to_owned()),
-        _ => None,
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::ConnectionReset => "connection reset by the server".to_owned(),
+        _ => error.to_string(),
     }
 }
 
@@ -279,4 +277,82 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost"
         || host.ends_with(".localhost")
         || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_secrets() {
+        let cases = [
+            (
+                "https://user:hunter2@app.example.com/a?key=hunter2#x",
+                "https://app.example.com/a?...",
+            ),
+            ("http://[::1]:8080/vod", "http://[::1]:8080/vod"),
+            ("https://hunter2@app.example.com", "https://app.example.com/"),
+        ];
+        for (full, expected) in cases {
+            assert_eq!(shown(&url(full)), expected);
+        }
+    }
+
+    #[test]
+    fn this_machine_is_never_reached_through_a_proxy() {
+        for local in
+            ["http://localhost:1", "http://a.localhost", "http://127.8.0.1", "http://[::1]:9"]
+        {
+            assert!(Settings::to(&url(local)).direct, "{local}");
+        }
+        for remote in ["http://localhost.example.com", "http://10.0.0.1", "http://notlocalhost"] {
+            assert!(!Settings::to(&url(remote)).direct, "{remote}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = httpdate::parse_http_date("Fri, 20 Nov 2026 10:00:00 GMT").unwrap();
+        let cases = [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("Fri, 20 Nov 2026 10:00:30 GMT", Some(30)),
+            ("Fri, 20 Nov 2026 09:00:00 GMT", Some(0)),
+            ("-1", None),
+            ("soon", None),
+            ("99999999999999999999999", None),
+        ];
+        for (text, seconds) in cases {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+            assert_eq!(retry_after(&headers, now), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_client_can_be_built_again_and_again() {
+        for _ in 0..2 {
+            client(Settings::to(&url("http://127.0.0.1:1")).gzip()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_that_holds_no_certificate_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ca.pem");
+        let settings = || Settings::to(&url("https://app.example.com"));
+        let error = settings().trust(&file).unwrap_err().to_string();
+        assert!(
+            error.starts_with("cannot read /") && error.contains("ca.pem: No such file"),
+            "{error}"
+        );
+        fs::write(&file, "not a certificate").unwrap();
+        let error = settings().trust(&file).unwrap_err().to_string();
+        assert!(error.contains("ca.pem holds no certificate"), "{error}");
+        let error = settings().identity(&file, &file).unwrap_err().to_string();
+        assert!(error.contains("no client certificate with its private key"), "{error}");
+    }
 }

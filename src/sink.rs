@@ -102,7 +102,7 @@ pub trait Sink: Send + Sync + fmt::Debug {
 }
 
 /// A sink as configured: which kind, and that kind's settings. Adding a kind is a file under
-/// `sink/`, a variant here, its name in [`NAMES`], and an arm in each `match` below.
+/// `sink/`, a variant here, its name in `NAMES`, and an arm in each `match` below.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
     /// Lines on standard output.
@@ -150,11 +150,6 @@ impl Kind {
     ///
     /// Without a known type nobody can tell which other keys are right.
     pub fn read(section: &Section<'_>) -> Option<Self> {
-        if !section.has("type") {
-            let names: Vec<_> = NAMES.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-            section.missing("type", &format!("one of {}", names.join(", ")));
-            return None;
-        }
         let read = section.choice("type", NAMES, "")?;
         read(section)
     }

@@ -1,12 +1,14 @@
-//! Events to a program, one run each.
-//!
 //! # Delivered when
 //!
-//! The program exits with status 0. Status 65 (`EX_DATAERR` of sysexits.h) refuses the event for
-//! good; any other status, a signal, or a start that fails is worth another try.
+//! The program, which runs once per event, exits with status 0. Status 65 (`EX_DATAERR` of
+//! sysexits.h) refuses the event for good; any other status, a signal, or a start that fails is
+//! worth another try.
 //!
 //! The event comes on standard input; a program that does not read it is fine. The environment has
-//! `VOD_RELAY_EVENT_ID`, `_EVENT_TYPE`, `_TASK_ID`, `_FILE_ID`, `_STATUS` and `_ATTEMPT`. What the program prints goes to the log, within limits.
+//! `VOD_RELAY_EVENT_ID`, `VOD_RELAY_EVENT_TYPE`, `VOD_RELAY_TASK_ID`, `VOD_RELAY_FILE_ID`,
+//! `VOD_RELAY_STATUS` and `VOD_RELAY_ATTEMPT`; what an event does not have is empty. What the
+//! program prints goes to the log, within limits.
+//!
 //! When its time is over the program ends with everything that it started: its process group gets
 //! SIGTERM, and SIGKILL two seconds later. Processes that it left in the background when it exited
 //! by itself are none of the relay's business; nobody listens to them any more.
@@ -204,4 +206,28 @@ fn env_value(text: Option<&str>) -> String {
     let end = (0..=ENV_VALUE_MAX).rev().find(|end| value.is_char_boundary(*end));
     value.truncate(end.unwrap_or_default());
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_value_never_keeps_the_program_from_starting() {
+        assert_eq!(env_value(None), "");
+        assert_eq!(env_value(Some("a\0b")), "ab");
+        assert_eq!(env_value(Some(&"动".repeat(100_000))).len(), ENV_VALUE_MAX - 1);
+    }
+
+    #[test]
+    fn the_exit_status_is_the_answer() {
+        let exited = |code: i32| judge("app", ExitStatus::from_raw(code << 8), "no such video");
+        assert_eq!(exited(0), Ok(()));
+        let reason = "app exited with status 65: no such video";
+        assert_eq!(exited(65), Err(Refusal::permanent(reason)));
+        let reason = "app exited with status 1: no such video";
+        assert_eq!(exited(1), Err(Refusal::transient(reason)));
+        let killed = judge("app", ExitStatus::from_raw(9), "");
+        assert_eq!(killed, Err(Refusal::transient("app was ended by signal 9")));
+    }
 }

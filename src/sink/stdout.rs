@@ -1,8 +1,7 @@
-//! Events to standard output, one per line.
-//!
 //! # Delivered when
 //!
-//! The lines are written to standard output. What reads a pipe there may still lose them.
+//! The lines, one per event, are written to standard output. What reads a pipe there may still
+//! lose them.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -145,5 +144,91 @@ impl Write for Process {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Mutex as StdMutex;
+
+    use super::*;
+    use crate::event::Event;
+
+    /// A pipe that takes what its script says: a number of bytes, or an error.
+    #[derive(Clone, Default)]
+    struct Pipe(Arc<StdMutex<Inner>>);
+
+    #[derive(Default)]
+    struct Inner {
+        script: VecDeque<io::Result<usize>>,
+        written: Vec<Vec<u8>>,
+    }
+
+    impl Write for Pipe {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            let mut inner = self.0.lock().unwrap();
+            let count = inner.script.pop_front().unwrap_or(Ok(text.len()))?.min(text.len());
+            inner.written.push(text[..count].to_vec());
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Pipe {
+        fn with(script: impl IntoIterator<Item = io::Result<usize>>) -> Self {
+            let (script, written) = (script.into_iter().collect(), Vec::new());
+            Self(Arc::new(StdMutex::new(Inner { script, written })))
+        }
+
+        fn sink(&self) -> Stdout {
+            let config = Config { format: Format::Callback, timeout: Duration::from_secs(10) };
+            Stdout::with_writer(config, self.clone())
+        }
+
+        fn written(&self) -> Vec<String> {
+            let inner = self.0.lock().unwrap();
+            inner.written.iter().map(|part| String::from_utf8(part.clone()).unwrap()).collect()
+        }
+    }
+
+    fn parcel(content: &str) -> Parcel {
+        Parcel { event: Arc::new(Event::from_content(content.to_owned())), attempt: 1 }
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_one_write_of_one_line_per_event() {
+        let pipe = Pipe::default();
+        let batch = [parcel("{\n  \"a\": 1\n}"), parcel(r#"{"b":"x\ny"}"#)];
+        assert_eq!(pipe.sink().deliver(&batch).await, [Ok(()), Ok(())]);
+        assert_eq!(pipe.written(), ["{\"a\": 1}\n{\"b\":\"x\\ny\"}\n"]);
+    }
+
+    #[tokio::test]
+    async fn a_closed_pipe_is_closed_for_the_whole_batch_and_from_then_on() {
+        let pipe = Pipe::with([Err(io::ErrorKind::BrokenPipe.into())]);
+        let sink = pipe.sink();
+        for _ in 0..2 {
+            let outcomes = sink.deliver(&[parcel("{}"), parcel("{}")]).await;
+            assert_eq!(outcomes, [Err(Refusal::Closed), Err(Refusal::Closed)]);
+        }
+        assert!(pipe.written().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_line_that_was_torn_is_ended_before_the_event_comes_again() {
+        let full = || Err(io::ErrorKind::StorageFull.into());
+        let pipe = Pipe::with([full(), Ok(3), full()]);
+        let sink = pipe.sink();
+        let batch = [parcel(r#"{"a":1}"#)];
+        for _ in 0..2 {
+            let outcome = sink.deliver(&batch).await.remove(0);
+            assert!(matches!(outcome, Err(Refusal::Transient { .. })), "{outcome:?}");
+        }
+        assert_eq!(sink.deliver(&batch).await, [Ok(())]);
+        assert_eq!(pipe.written().concat(), "{\"a\n{\"a\":1}\n");
     }
 }

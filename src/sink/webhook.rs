@@ -1,8 +1,7 @@
-//! Events to an HTTP endpoint, one POST each.
-//!
 //! # Delivered when
 //!
-//! The endpoint answers with a 2xx status. Its body does not matter and is not waited for.
+//! The HTTP endpoint answers the event's POST with a 2xx status. The answer's body does not matter,
+//! however long, late or broken it is.
 //!
 //! Every request carries `webhook-id`, the event's id, the same on every retry, redelivery and
 //! replay: the receiver can drop what it has already seen. `webhook-timestamp` is the time of the
@@ -201,11 +200,13 @@ impl Webhook {
 
     fn refusal(&self, response: &Response, body: &[u8]) -> Refusal {
         let status = response.status();
-        let mut reason = format!("{} answered {status}", self.target);
-        if status.is_redirection()
-            && let Some(location) = response.headers().get(LOCATION)
-        {
-            let location = quote(location.as_bytes());
+        let name = status.canonical_reason().unwrap_or_default();
+        let answered = format!("{} answered {} {name}", self.target, status.as_u16());
+        let mut reason = answered.trim_end().to_owned();
+        if status.is_redirection() {
+            let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            let location = location.and_then(|text| self.config.url.join(text).ok());
+            let location = location.map_or("nowhere".to_owned(), |url| http::shown(&url));
             reason.push_str(&format!(
                 ", a redirect to {location}, which is not followed; configure the final URL"
             ));
@@ -293,5 +294,59 @@ fn quote(text: &[u8]) -> String {
     match words.char_indices().nth(QUOTE_MAX) {
         Some((end, _)) => format!("{}...", &words[..end]),
         None => words,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_checked_before_anything_is_sent() {
+        let (name, value) = header("Authorization", "Bearer hunter2").unwrap();
+        assert_eq!(name, "authorization");
+        assert!(value.is_sensitive() && !format!("{value:?}").contains("hunter2"));
+        for overridable in ["Content-Type", "user-agent"] {
+            assert!(header(overridable, "x").is_ok());
+        }
+        for (name, value, expected) in [
+            ("two words", "x", "is not a header name"),
+            ("", "x", "is not a header name"),
+            ("Webhook-Id", "x", "is set by vod-relay itself"),
+            ("webhook-signature", "x", "is set by vod-relay itself"),
+            ("HOST", "x", "is set by vod-relay itself"),
+            ("Content-Length", "1", "is set by vod-relay itself"),
+            ("X-Token", "hunter2\n", "characters that no header can have"),
+        ] {
+            let (problem, _) = header(name, value).unwrap_err();
+            assert!(problem.contains(expected) && !problem.contains("hunter2"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn the_configuration_shows_no_secrets() {
+        let (name, value) = header("Authorization", "Bearer hunter2").unwrap();
+        let config = Config {
+            url: "https://user:hunter2@app.example.com/?key=hunter2".parse().unwrap(),
+            headers: HeaderMap::from_iter([(name, value)]),
+            ca_file: None,
+            identity: None,
+            max_concurrency: 1,
+            format: Format::Callback,
+            timeout: Duration::from_secs(10),
+        };
+        assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+        let sink = Webhook::open(&config, "app").unwrap();
+        assert!(!format!("{sink:?}").contains("hunter2"), "{sink:?}");
+    }
+
+    #[test]
+    fn a_quote_is_short_printable_and_on_one_line() {
+        assert_eq!(
+            quote(b"  no\r\n such\x1b[31m\tcustomer \xff "),
+            "no such [31m customer \u{fffd}"
+        );
+        assert_eq!(quote("动".repeat(300).as_bytes()), format!("{}...", "动".repeat(QUOTE_MAX)));
+        assert_eq!(quote(b""), "");
     }
 }

@@ -105,3 +105,34 @@ fn printable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     text.trim_end().chars().map(|c| if c.is_control() && c != '\t' { ' ' } else { c }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn followed(printed: &[u8]) -> Output<'_> {
+        let event = EventId::of("", "{}");
+        let mut output = Output::new("notify", event, "stderr");
+        output.follow(Some(printed)).await;
+        output.finish();
+        output
+    }
+
+    #[tokio::test]
+    async fn the_last_line_counts_even_without_its_end() {
+        assert_eq!(followed(b"one\n\ntwo").await.last_line(), "two");
+        assert_eq!(followed(b"one\ntwo\n\n").await.last_line(), "two");
+        assert_eq!(followed(b"\x1b[31mred\r\n").await.last_line(), " [31mred");
+        assert_eq!(followed(b"").await.last_line(), "");
+    }
+
+    #[tokio::test]
+    async fn lines_and_their_number_are_bounded() {
+        let long = [b"x".repeat(3 * CHUNK), b"\n".to_vec()].concat();
+        assert_eq!(followed(&long).await.last_line(), format!("{}...", "x".repeat(LINE_MAX)));
+        let lines: String = (1..=150).map(|number| format!("{number}\n")).collect();
+        let output = followed(lines.as_bytes()).await;
+        assert_eq!((output.logged, output.dropped), (100, 50));
+        assert_eq!(output.last_line(), "150");
+    }
+}

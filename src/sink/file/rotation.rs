@@ -55,7 +55,7 @@ impl Rotation {
             let from = if index == 1 { self.path.clone() } else { self.numbered(index - 1) };
             fs::rename(from, self.numbered(index))?;
         }
-        sync_directory(super::parent(&self.path))
+        sync_directory(super::log::parent(&self.path))
     }
 
     fn numbered(&self, index: u32) -> PathBuf {
@@ -75,5 +75,55 @@ pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
         // Some network file systems cannot sync a directory, and need not.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
         result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is left in the row, from the newest to the oldest.
+    fn row(rotation: &Rotation) -> Vec<String> {
+        let names = std::iter::once(rotation.path.clone())
+            .chain((1..=rotation.keep + 1).map(|index| rotation.numbered(index)));
+        names.filter_map(|name| fs::read_to_string(name).ok()).collect()
+    }
+
+    #[test]
+    fn a_crash_after_any_rename_loses_no_file_and_no_order() {
+        for crash_after in 0..=4 {
+            let dir = tempfile::tempdir().unwrap();
+            let rotation = Rotation::new(&dir.path().join("f"), 1, 5);
+            fs::write(&rotation.path, "0").unwrap();
+            for index in 1..=3 {
+                fs::write(rotation.numbered(index), index.to_string()).unwrap();
+            }
+            for index in (1..=4).rev().take(crash_after) {
+                let from =
+                    if index == 1 { rotation.path.clone() } else { rotation.numbered(index - 1) };
+                fs::rename(from, rotation.numbered(index)).unwrap();
+            }
+            // The next start makes the file if it is not there, and it fills up.
+            if !exists(&rotation.path) {
+                fs::write(&rotation.path, "new").unwrap();
+            }
+            rotation.shift().unwrap();
+            let mut expected = vec!["0", "1", "2", "3"];
+            if crash_after == 4 {
+                expected.insert(0, "new");
+            }
+            assert_eq!(row(&rotation), expected, "crash after {crash_after} renames");
+        }
+    }
+
+    #[test]
+    fn a_full_row_gives_up_its_oldest_file_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let rotation = Rotation::new(&dir.path().join("f"), 1, 2);
+        for content in ["a", "b", "c", "d"] {
+            fs::write(&rotation.path, content).unwrap();
+            rotation.shift().unwrap();
+        }
+        assert_eq!(row(&rotation), ["d", "c"]);
     }
 }
