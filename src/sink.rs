@@ -95,26 +95,42 @@ pub trait Sink: Send + Sync + fmt::Debug {
 
 /// What a sink is and how it delivers, out of the configuration.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Kind {
-    /// Lines on the standard output.
-    Stdout {
-        /// The most time that one delivery may take.
-        timeout: Duration,
-    },
+pub struct Kind {
+    timeout: Duration,
 }
 
 impl Kind {
     /// Reads `type` and the keys that go with it; `None` after a mistake.
     pub fn read(section: &Section<'_>) -> Option<Self> {
-        section.choice("type", &[("stdout", ())], "")?;
+        let types = ["webhook", "file", "command", "stdout"].map(|name| (name, name));
+        let name = section.choice("type", &types, "")?;
+        match name {
+            "webhook" => {
+                section.url("url", None, &["https", "http"])?;
+                section.masked_map("headers", "for example { Authorization = \"Bearer ...\" }");
+                for key in ["ca_file", "client_cert_file", "client_key_file"] {
+                    section.path(key);
+                }
+                section.integer("max_concurrency", 16, 1..=256);
+            }
+            "file" => {
+                section.required_string("path", "/var/lib/vod-relay/events.jsonl")?;
+                section.size("rotate_size", None, 1024);
+                section.integer("rotate_keep", 5, 1..=1000);
+            }
+            "command" => {
+                section.strings("command", "for example [\"/usr/local/bin/on-event\"]")?;
+                section.integer("max_concurrency", 4, 1..=64);
+            }
+            _ => {}
+        }
+        section.choice("format", &[("callback", ())], "callback");
         let range = Duration::from_millis(100)..=Duration::from_secs(60);
-        Some(Self::Stdout { timeout: section.duration("timeout", Duration::from_secs(10), range) })
+        Some(Self { timeout: section.duration("timeout", Duration::from_secs(10), range) })
     }
 
     /// The most time that one delivery may take.
     pub fn timeout(&self) -> Duration {
-        match self {
-            Self::Stdout { timeout } => *timeout,
-        }
+        self.timeout
     }
 }
