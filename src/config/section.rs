@@ -146,6 +146,11 @@ impl<'a> Section<'a> {
         self.context.report.borrow_mut().warning(finding);
     }
 
+    /// Whether nothing wrong was found at `key`, so that other values may be measured by it.
+    pub(super) fn is_right(&self, key: &str) -> bool {
+        !self.context.report.borrow().has_mistake(&self.path_of(key))
+    }
+
     /// Takes note of a key that the contract knows but this version does not have yet.
     pub(super) fn unavailable(&self, key: &str, right: &str) {
         if self.has(key) {
