@@ -102,7 +102,7 @@ pub struct Kind {
 impl Kind {
     /// Reads `type` and the keys that go with it; `None` after a mistake.
     pub fn read(section: &Section<'_>) -> Option<Self> {
-        let types = ["webhook", "file", "command", "stdout"].map(|name| (name, name));
+        let types = ["stdout", "file", "webhook", "command"].map(|name| (name, name));
         let name = section.choice("type", &types, "")?;
         match name {
             "webhook" => {
@@ -111,12 +111,12 @@ impl Kind {
                 for key in ["ca_file", "client_cert_file", "client_key_file"] {
                     section.path(key);
                 }
-                section.integer("max_concurrency", 16, 1..=256);
+                section.integer("max_concurrency", 128, 1..=4096);
             }
             "file" => {
                 section.required_string("path", "/var/lib/vod-relay/events.jsonl")?;
                 section.size("rotate_size", None, 1024);
-                section.integer("rotate_keep", 5, 1..=1000);
+                section.integer("rotate_keep", 10, 1..=1000);
             }
             "command" => {
                 section.strings("command", "for example [\"/usr/local/bin/on-event\"]")?;
@@ -125,8 +125,9 @@ impl Kind {
             _ => {}
         }
         section.choice("format", &[("callback", ())], "callback");
-        let range = Duration::from_millis(100)..=Duration::from_secs(60);
-        Some(Self { timeout: section.duration("timeout", Duration::from_secs(10), range) })
+        let range = Duration::from_millis(10)..=Duration::from_secs(600);
+        let default = Duration::from_secs(if name == "command" { 20 } else { 10 });
+        Some(Self { timeout: section.duration("timeout", default, range) })
     }
 
     /// The most time that one delivery may take.

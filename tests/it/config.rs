@@ -86,6 +86,8 @@ fn the_effective_configuration_is_the_same_configuration() {
             .to_owned(),
     ];
     for text in texts {
+        // A header is masked as a whole.
+        let text = text.replace("Bearer ${APP_TOKEN}", "${APP_TOKEN}");
         let config = parse(&text).unwrap();
         let again = parse(config.effective()).unwrap();
         assert_eq!(again.effective(), config.effective());
