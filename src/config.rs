@@ -3,6 +3,7 @@
 //! A [`Config`] cannot be wrong: it exists only when the whole file is right. All mistakes are
 //! reported at once, each with its place in the file, what is wrong and what would be right.
 
+mod check;
 mod credentials;
 mod error;
 mod interpolate;
@@ -23,12 +24,15 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+pub use check::check;
 pub use credentials::CredentialsConfig;
 pub use error::ConfigError;
 pub use log::{Log, LogFormat};
 pub use relay::Relay;
 pub use report::Mistake;
 pub use section::Section;
+#[cfg(test)]
+pub(crate) use section::fixture;
 pub use sink::SinkConfig;
 pub use source::{SourceConfig, Unrouted};
 

@@ -70,6 +70,11 @@ impl Report {
         }
     }
 
+    /// Whether something is wrong at this key path.
+    pub(super) fn has_mistake(&self, path: &str) -> bool {
+        self.mistakes.iter().any(|mistake| mistake.path == path)
+    }
+
     /// Something that should be there is not. In a file that could not be read whole it may stand
     /// in the broken part.
     pub(super) fn absence(&mut self, finding: Finding) {

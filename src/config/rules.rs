@@ -50,10 +50,14 @@ fn check_sources(sink: &sink::Draft<'_>, sources: &[source::Draft<'_>]) {
 fn check_timeout(sink: &sink::Draft<'_>, sources: &[source::Draft<'_>]) {
     let Some(kind) = &sink.kind else { return };
     let timeout = kind.timeout();
-    for source in sources.iter().filter(|source| sink.serves(source.section.name())) {
-        // A margin that takes up the whole lease is reported where it stands.
-        let Some(room) = source.lease.checked_sub(source.confirm_margin) else { continue };
-        if timeout <= room || room.is_zero() {
+    let measures = |source: &&source::Draft<'_>| {
+        sink.serves(source.section.name())
+            && source.section.is_right("lease")
+            && source.section.is_right("confirm_margin")
+    };
+    for source in sources.iter().filter(measures) {
+        let room = source.lease.saturating_sub(source.confirm_margin);
+        if timeout <= room || !sink.section.is_right("timeout") {
             continue;
         }
         let (lease, margin) =
@@ -64,6 +68,6 @@ fn check_timeout(sink: &sink::Draft<'_>, sources: &[source::Draft<'_>]) {
             shown(source.confirm_margin),
             shown(source.lease),
         );
-        sink.section.mistake("timeout", &problem, &format!("at most \"{}\"", shown(room)));
+        sink.section.absence("timeout", &problem, &format!("at most \"{}\"", shown(room)));
     }
 }

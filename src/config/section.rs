@@ -8,6 +8,8 @@
 //! [`Section::finish`] comes last: a key that no getter asked for is a mistake.
 
 mod collection;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod scalar;
 mod secret;
 
@@ -144,9 +146,16 @@ impl<'a> Section<'a> {
         self.context.report.borrow_mut().warning(finding);
     }
 
+    /// Whether nothing wrong was found at `key`, so that other values may be measured by it.
+    pub(super) fn is_right(&self, key: &str) -> bool {
+        !self.context.report.borrow().has_mistake(&self.path_of(key))
+    }
+
     /// Takes note of a key that the contract knows but this version does not have yet.
     pub(super) fn unavailable(&self, key: &str, right: &str) {
-        if self.value(key).is_some() {
+        if self.has(key) {
+            // Known from here on, but not among the keys that a typing slip is told of.
+            let _ = self.value(key);
             self.mistake(key, "is not available in this version of vod-relay", right);
         }
     }

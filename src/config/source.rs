@@ -192,7 +192,7 @@ fn read_confirm_margin(section: &Section<'_>, lease: Duration) -> Duration {
     let default = CONFIRM_MARGIN.min(scaled);
     let least = Duration::from_millis(10);
     let margin = section.duration("confirm_margin", default, least..=HALF_A_DAY);
-    if margin >= lease {
+    if margin >= lease && section.is_right("lease") {
         let problem =
             format!("{} leaves nothing of the lease, which is {}", shown(margin), shown(lease));
         section.mistake("confirm_margin", &problem, &format!("for example {:?}", shown(default)));

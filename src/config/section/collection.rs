@@ -27,13 +27,13 @@ impl<'a> Section<'a> {
         Some(texts)
     }
 
-    /// A table of names and texts, such as headers, in the order of the file. Its values may be
+    /// A table of names and texts, such as headers, in the order of their names. Its values may be
     /// secrets and are masked.
     pub fn masked_map(&self, key: &str, example: &str) -> Vec<(String, Secret)> {
         let Some(table) = self.inner_table(key, example) else { return Vec::new() };
         let mut pairs = Vec::new();
         let mut effective = toml::Table::new();
-        for (_, name) in table.keys() {
+        for name in table.names() {
             let Some((span, value)) = table.at(name) else { continue };
             match value {
                 DeValue::String(text) => {
@@ -50,13 +50,13 @@ impl<'a> Section<'a> {
     }
 
     /// A table of conditions: each name with the texts that it may be equal to, in the order of
-    /// the file.
+    /// the names, so that the same conditions are equal however they are written.
     pub fn conditions(&self, key: &str) -> Vec<(String, Vec<String>)> {
         let right = "for example { Status = \"FINISH\" } or { Status = [\"FINISH\", \"FAIL\"] }";
         let Some(table) = self.inner_table(key, right) else { return Vec::new() };
         let mut conditions = Vec::new();
         let mut effective = toml::Table::new();
-        for (_, name) in table.keys() {
+        for name in table.names() {
             let texts = table.alternatives(name, right);
             effective.insert(name.to_owned(), texts.clone().into());
             conditions.push((name.to_owned(), texts));
@@ -101,6 +101,10 @@ impl<'a> Section<'a> {
         texts
     }
 
+    fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.table.into_iter().flat_map(|table| table.keys()).map(|key| key.get_ref().as_ref())
+    }
+
     /// The table under `key` as a section of its own, for the key paths of its mistakes.
     fn inner_table(&self, key: &str, right: &str) -> Option<Section<'a>> {
         match self.value(key)? {
@@ -109,6 +113,86 @@ impl<'a> Section<'a> {
                 self.wrong_type(key, other, right);
                 None
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::fixture::{effective, read};
+    use crate::secret::Secret;
+
+    #[test]
+    fn lists() {
+        let get = |keys: &str| read(keys, |s| s.strings("k", "for example [\"a\"]"));
+        assert_eq!(get(""), (None, String::new()));
+        let two = vec!["a".to_owned(), "value".to_owned()];
+        assert_eq!(get("k = ['a', '${NAME}']"), (Some(two), String::new()));
+        for (keys, mistake) in [
+            ("k = 'a'", "2:5: sinks.app.k: is text (for example [\"a\"])"),
+            (
+                "k = ['a', 1]",
+                "2:11: sinks.app.k: holds a whole number where text is wanted (for example [\"a\"])",
+            ),
+        ] {
+            assert_eq!(get(keys).1, mistake);
+        }
+    }
+
+    #[test]
+    fn names_and_secrets() {
+        let get = |keys: &str| read(keys, |s| s.masked_map("k", "{ Name = \"...\" }"));
+        let pairs = [("A", "b"), ("Z", "value")];
+        let pairs = pairs.map(|(name, text)| (name.to_owned(), Secret::from(text.to_owned())));
+        assert_eq!(get("k = { Z = '${NAME}', A = 'b' }"), (pairs.to_vec(), String::new()));
+        let shown = effective("k = { A = 'b' }", |s| s.masked_map("k", ""));
+        assert_eq!(shown, "k = { A = \"********\" }\n");
+        for (keys, mistake) in [
+            ("k = []", "2:5: sinks.app.k: is a list ({ Name = \"...\" })"),
+            ("k.A = 1", "2:7: sinks.app.k.A: is a whole number (text in quotes)"),
+            ("k.'a b' = 1", "2:11: sinks.app.k.\"a b\": is a whole number (text in quotes)"),
+        ] {
+            assert_eq!(get(keys).1, mistake);
+        }
+    }
+
+    #[test]
+    fn conditions_compare_by_text() {
+        let get = |keys: &str| read(keys, |s| s.conditions("when")).0;
+        assert_eq!(get(""), []);
+        let found =
+            get("when = { S = '${NAME}', N = 5285890784246869930, B = true, L = ['a', 1.50] }");
+        let expected: [(&str, &[&str]); 4] = [
+            ("B", &["true"]),
+            ("L", &["a", "1.50"]),
+            ("N", &["5285890784246869930"]),
+            ("S", &["value"]),
+        ];
+        let expected = expected.map(|(name, texts)| {
+            (name.to_owned(), texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+        });
+        assert_eq!(found, expected);
+        assert_eq!(effective("when.S = 'a'", |s| s.conditions("when")), "when = { S = [\"a\"] }\n");
+    }
+
+    #[test]
+    fn conditions_that_cannot_hold_are_refused() {
+        let right = "(for example { Status = \"FINISH\" } or { Status = [\"FINISH\", \"FAIL\"] })";
+        for (keys, mistake) in [
+            ("when = 'x'", format!("2:8: sinks.app.when: is text {right}")),
+            ("when.S = []", format!("2:10: sinks.app.when.S: has no value to be equal to {right}")),
+            (
+                "when.MetaData.Height = 1080",
+                "2:6: sinks.app.when.MetaData: is a table \
+                 (a path in quotes: \"MetaData.Height\" = \"...\")"
+                    .to_owned(),
+            ),
+            (
+                "when.T = 2026-01-01",
+                "2:10: sinks.app.when.T: compares with a date or time (text in quotes)".to_owned(),
+            ),
+        ] {
+            assert_eq!(read(keys, |s| s.conditions("when")).1, mistake);
         }
     }
 }

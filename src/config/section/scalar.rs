@@ -291,3 +291,182 @@ fn masked(url: &Url) -> String {
     // As people write it.
     if bare { text.trim_end_matches('/') } else { text }.to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::fixture::{effective, read};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn texts() {
+        assert_eq!(read("k = 'a ${NAME}'", |s| s.string("k")).0.as_deref(), Some("a value"));
+        assert_eq!(read("", |s| s.string("k")), (None, String::new()));
+        assert_eq!(read("", |s| s.string_or("k", "d")).0, "d");
+        assert_eq!(effective("", |s| s.string_or("k", "d")), "k = \"d\"\n");
+        let cases = [
+            ("k = 1", "2:5: sinks.app.k: is a whole number (text in quotes)"),
+            ("k = ''", "2:5: sinks.app.k: is empty (for example k = \"x\")"),
+            ("", "1:1: sinks.app.k: is missing (for example k = \"x\")"),
+            (
+                "k = '${GONE}'",
+                "2:5: sinks.app.k: needs the environment variable GONE, which is empty or not set \
+                 (set GONE, or give a default: ${GONE:-default})",
+            ),
+        ];
+        for (keys, mistakes) in cases {
+            assert_eq!(read(keys, |s| s.required_string("k", "x")), (None, mistakes.to_owned()));
+        }
+    }
+
+    #[test]
+    fn choices() {
+        let choices = [("fast", 1), ("slow", 2)];
+        assert_eq!(read("k = 'slow'", |s| s.choice("k", &choices, "fast")).0, Some(2));
+        assert_eq!(read("", |s| s.choice("k", &choices, "fast")).0, Some(1));
+        assert_eq!(effective("", |s| s.choice("k", &choices, "fast")), "k = \"fast\"\n");
+        let cases = [
+            (
+                "k = 'other'",
+                "2:5: sinks.app.k: \"other\" is not known here (one of \"fast\", \"slow\")",
+            ),
+            (
+                "k = 'Fast'",
+                "2:5: sinks.app.k: \"Fast\" is not known here (did you mean \"fast\"? \
+                 one of \"fast\", \"slow\")",
+            ),
+            ("", "1:1: sinks.app.k: is missing (one of \"fast\", \"slow\")"),
+            ("k = 1", "2:5: sinks.app.k: is a whole number (text in quotes)"),
+        ];
+        for (keys, mistakes) in cases {
+            assert_eq!(read(keys, |s| s.choice("k", &choices, "")), (None, mistakes.to_owned()));
+        }
+    }
+
+    #[test]
+    fn truth_values() {
+        for (keys, value) in [("", true), ("k = false", false), ("k = '${GONE:-false}'", false)] {
+            assert_eq!(read(keys, |s| s.boolean("k", true)), (value, String::new()), "{keys}");
+        }
+        let cases = [
+            ("k = 0", "2:5: sinks.app.k: is a whole number (true or false, without quotes)"),
+            (
+                "k = 'no'",
+                "2:5: sinks.app.k: \"no\" is no truth value (true or false, without quotes)",
+            ),
+        ];
+        for (keys, mistakes) in cases {
+            assert_eq!(read(keys, |s| s.boolean("k", true)).1, mistakes);
+        }
+    }
+
+    #[test]
+    fn whole_numbers() {
+        let get = |keys: &str| read(keys, |s| s.integer("k", 8, 1..=64));
+        for (keys, value) in
+            [("", 8), ("k = 1", 1), ("k = 0x40", 64), ("k = '${GONE:-7}'", 7), ("k = 6_4", 64)]
+        {
+            assert_eq!(get(keys), (value, String::new()), "{keys}");
+        }
+        let right = "(a whole number from 1 to 64)";
+        for (keys, problem) in [
+            ("k = 65", "65 is out of range"),
+            ("k = -1", "-1 is out of range"),
+            ("k = 99999999999999999999", "99999999999999999999 is out of range"),
+            ("k = 1.5", "is a number with a fraction"),
+            ("k = true", "is a truth value"),
+            ("k = 'many'", "\"many\" is no whole number"),
+            ("k = ''", "\"\" is no whole number"),
+        ] {
+            assert_eq!(get(keys), (8, format!("2:5: sinks.app.k: {problem} {right}")));
+        }
+        let optional = |keys| read(keys, |s| s.optional_integer("k", "a number"));
+        for (keys, value) in [("", None), ("k = '${GONE:-}'", None), ("k = 5", Some(5))] {
+            assert_eq!(optional(keys), (value, String::new()), "{keys}");
+        }
+        assert_eq!(effective("k = '5'", |s| s.optional_integer("k", "")), "k = 5\n");
+    }
+
+    #[test]
+    fn durations() {
+        let get = |keys: &str| read(keys, |s| s.duration("k", 10 * SECOND, SECOND..=300 * SECOND));
+        let cases = [("", 10_000), ("k = '1m 30s'", 90_000), ("k = '1500ms'", 1500)];
+        for (keys, millis) in cases {
+            assert_eq!(get(keys), (Duration::from_millis(millis), String::new()), "{keys}");
+        }
+        let right = "(a duration from 1s to 5m, for example \"10s\")";
+        for (keys, problem) in [
+            ("k = '6m'", "6m is out of range"),
+            ("k = '0s'", "0s is out of range"),
+            ("k = 10", "is a whole number"),
+        ] {
+            assert_eq!(get(keys), (10 * SECOND, format!("2:5: sinks.app.k: {problem} {right}")));
+        }
+        for text in ["10 apples", "10", "", "-1s", "99999999999999999999y"] {
+            let keys = format!("k = \"{text}\"");
+            let (value, mistakes) = get(&keys);
+            assert_eq!(value, 10 * SECOND);
+            let start = format!("2:5: sinks.app.k: \"{text}\" is not a duration: ");
+            assert!(mistakes.starts_with(&start) && mistakes.ends_with(right), "{mistakes}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        let get = |keys: &str| read(keys, |s| s.size("k", None, 1024));
+        for (keys, bytes) in [("", None), ("k = '1 MiB'", Some(1 << 20)), ("k = 2048", Some(2048))]
+        {
+            assert_eq!(get(keys), (bytes, String::new()), "{keys}");
+        }
+        assert_eq!(effective("k = '2 KiB'", |s| s.size("k", None, 1)), "k = 2048\n");
+        let right = "(a size of at least 1.0 KiB, for example \"100 MiB\")";
+        for (keys, problem) in [
+            ("k = 1023", "1023 B is out of range"),
+            ("k = '9 apples'", "\"9 apples\" is not a size"),
+            ("k = ''", "\"\" is not a size"),
+            ("k = []", "is a list"),
+        ] {
+            assert_eq!(get(keys), (None, format!("2:5: sinks.app.k: {problem} {right}")));
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        let get = |keys: &str| read(keys, |s| s.url("k", None, &["https", "http"]));
+        assert_eq!(get("k = 'https://a.example'").0.unwrap().as_str(), "https://a.example/");
+        let right = "(for example \"https://host.example.com/path\")";
+        for (keys, problem) in [
+            ("k = 'ftp://a.example'", "has a scheme other than https or http"),
+            ("k = 'a.example/path'", "is not a URL: relative URL without a base"),
+            ("k = ''", "is not a URL: relative URL without a base"),
+            ("k = 'https://'", "is not a URL: empty host"),
+            ("k = 'https://a b/'", "is not a URL: invalid international domain name"),
+        ] {
+            assert_eq!(get(keys), (None, format!("2:5: sinks.app.k: {problem} {right}")));
+        }
+        assert_eq!(get(""), (None, format!("1:1: sinks.app.k: is missing {right}")));
+    }
+
+    #[test]
+    fn what_may_be_secret_in_an_address_is_masked() {
+        for (written, shown) in [
+            ("https://a.example", "https://a.example"),
+            ("https://a.example/hook/", "https://a.example/hook/"),
+            ("https://me:hunter2@a.example/x", "https://me:********@a.example/x"),
+            ("https://token@a.example/x", "https://********@a.example/x"),
+            ("https://a.example/?key=abc&b", "https://a.example/?key=********&********"),
+        ] {
+            let keys = format!("k = '{written}'");
+            let shown = format!("k = \"{shown}\"\n");
+            assert_eq!(effective(&keys, |s| s.url("k", None, &["https"])), shown);
+        }
+    }
+
+    #[test]
+    fn file_names() {
+        assert_eq!(read("k = '/a'", |s| s.path("k")).0, Some(PathBuf::from("/a")));
+        let empty = "2:5: sinks.app.k: is empty (the name of a file)";
+        assert_eq!(read("k = ''", |s| s.path("k")), (None, empty.to_owned()));
+    }
+}

@@ -62,3 +62,68 @@ fn read(path: &Path) -> io::Result<String> {
     }
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::fixture::{effective, read};
+
+    fn get(keys: &str) -> (Option<String>, String) {
+        let (secret, mistakes) = read(keys, |section| section.secret("key"));
+        (secret.map(|secret| secret.expose().to_owned()), mistakes)
+    }
+
+    #[test]
+    fn a_secret_comes_from_the_file_itself_or_from_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
+        std::fs::write(&file, "hunter2\r\n").unwrap();
+        let key_file = format!("key_file = '{}'", file.display());
+        let found = (Some("hunter2".to_owned()), String::new());
+        assert_eq!(get("key = 'hunter2'"), found);
+        assert_eq!(get(&key_file), found);
+        assert_eq!(get(&format!("key = ''\n{key_file}")), found);
+        assert_eq!(get(""), (None, String::new()));
+        assert_eq!(get("key = ''"), (Some(String::new()), String::new()));
+        assert_eq!(effective("key = 'hunter2'", |s| s.secret("key")), "key = \"********\"\n");
+        assert_eq!(effective(&key_file, |s| s.secret("key")), key_file.replace('\'', "\"") + "\n");
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_had_is_reported_and_not_quoted() {
+        let dir = tempfile::tempdir().unwrap();
+        let long = dir.path().join("long");
+        std::fs::write(&long, "x".repeat(70_000)).unwrap();
+        let right = "(a file that this user may read)";
+        for (keys, mistakes) in [
+            (
+                "key = 7".to_owned(),
+                "2:7: sinks.app.key: is a whole number (text in quotes)".to_owned(),
+            ),
+            (
+                "key = 'hunter2'\nkey_file = '/gone'".to_owned(),
+                "3:12: sinks.app.key_file: stands beside key (either key or key_file)".to_owned(),
+            ),
+            (
+                "key_file = ''".to_owned(),
+                "2:12: sinks.app.key_file: is empty (the name of a file)".to_owned(),
+            ),
+            (
+                "key_file = '/gone'".to_owned(),
+                format!(
+                    "2:12: sinks.app.key_file: cannot read /gone: \
+                     No such file or directory (os error 2) {right}"
+                ),
+            ),
+            (
+                format!("key_file = '{}'", long.display()),
+                format!(
+                    "2:12: sinks.app.key_file: cannot read {}: \
+                     it is too long to be a secret {right}",
+                    long.display()
+                ),
+            ),
+        ] {
+            assert_eq!(get(&keys), (None, mistakes));
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `config.toml.example` and the code say the same.
+
+use std::collections::BTreeSet;
+
+use super::parse;
+
+const EXAMPLE: &str = include_str!("../../../config.toml.example");
+
+/// The example as it stands.
+pub(crate) fn active() -> String {
+    EXAMPLE.to_owned()
+}
+
+/// The example with every key that is commented out, but for the names of files that are not there.
+pub(crate) fn uncommented() -> String {
+    let lines = EXAMPLE.lines().map(|line| match commented_out(line) {
+        Some(key) if !key.contains("_file =") => key,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The key or the table that a line holds in reserve; prose has a blank behind its `#`.
+fn commented_out(line: &str) -> Option<&str> {
+    line.strip_prefix('#').filter(|rest| !rest.is_empty() && !rest.starts_with(' '))
+}
+
+/// The lines of every table: `[sinks.app]` with `timeout = "10s"`.
+fn entries(toml: &str) -> BTreeSet<(&str, &str)> {
+    let mut table = "";
+    let mut entries = BTreeSet::new();
+    for line in toml.lines() {
+        let line = commented_out(line).unwrap_or(line);
+        if line.starts_with('[') {
+            table = line;
+        } else if !line.is_empty() && !line.starts_with('#') {
+            entries.insert((table, line));
+        }
+    }
+    entries
+}
+
+#[test]
+fn the_example_works_as_it_stands() {
+    let config = parse(EXAMPLE).unwrap();
+    assert_eq!((config.sources.len(), config.sinks.len()), (1, 1));
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+}
+
+#[test]
+fn the_example_works_with_all_of_its_keys() {
+    let config = parse(&uncommented()).unwrap();
+    assert_eq!(config.sinks.len(), 4);
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+}
+
+#[test]
+fn the_example_shows_the_defaults() {
+    let least = "[sinks.archive]\ntype = \"file\"\npath = \"/var/lib/vod-relay/events.jsonl\"\n\
+                 [sinks.script]\ntype = \"command\"\n\
+                 command = [\"/usr/local/bin/on-vod-event\", \"--quiet\"]\n\
+                 [sinks.print]\ntype = \"stdout\"\n";
+    let effective = parse(&format!("{EXAMPLE}\n{least}")).unwrap().effective().to_owned();
+    let shown = entries(EXAMPLE);
+    let secret = |line: &str| line.contains("********") || line.starts_with("secret_id");
+    for (table, line) in entries(&effective).into_iter().filter(|(_, line)| !secret(line)) {
+        // What a sink has in common with the first one is shown with that one.
+        let common = table.starts_with("[sinks.") && shown.contains(&("[sinks.app]", line));
+        assert!(common || shown.contains(&(table, line)), "{table} has the default {line}");
+    }
+}
+
+#[test]
+fn the_example_has_every_key() {
+    // The list that a mistyped key is answered with is the list of all keys.
+    let tables = [
+        ("[relay]", ""),
+        ("[log]", ""),
+        ("[sources.main]", ""),
+        ("[sources.main.credentials]", ""),
+        ("[sinks.app]", "type = \"webhook\"\nurl = \"https://a.example\""),
+        ("[sinks.archive]", "type = \"file\"\npath = \"/a\""),
+        ("[sinks.script]", "type = \"command\"\ncommand = [\"/a\"]"),
+        ("[sinks.print]", "type = \"stdout\""),
+    ];
+    let shown = entries(EXAMPLE);
+    for (table, keys) in tables {
+        let error = parse(&format!("{table}\nqqqqqqqqqq = 1\n{keys}\n")).unwrap_err().to_string();
+        let (_, known) = error.split_once("(known here: ").expect(&error);
+        let (known, _) = known.split_once(")\n").unwrap();
+        for key in known.split(", ").filter(|key| *key != "credentials") {
+            // What all sinks have in common is shown with the first.
+            let common = ["format", "timeout", "sources", "events", "when"].contains(&key);
+            let table = if common && table.starts_with("[sinks") { "[sinks.app]" } else { table };
+            let line = format!("{key} = ");
+            let found = shown.iter().any(|(t, l)| *t == table && l.starts_with(&line));
+            assert!(found, "{table} lacks {key}");
+        }
+    }
+}

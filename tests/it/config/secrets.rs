@@ -1,0 +1,99 @@
+//! Secrets show nowhere: not in what applies, not in debug output, not in a mistake.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use proptest::prelude::*;
+use vod_relay::config::{Config, CredentialsConfig};
+
+use super::{MINIMAL, damaged, example, parse};
+
+/// The secret in all of these tests.
+pub(crate) const SENTINEL: &str = "hunter2-never-shown";
+
+/// Everything that can be printed of the outcome of a parse.
+fn printed(text: &str) -> String {
+    match parse(text) {
+        Ok(config) => format!("{config:?}\n{}\n{:?}", config.effective(), config.warnings),
+        Err(error) => format!("{error:?}\n{error}"),
+    }
+}
+
+#[test]
+fn a_secret_shows_nowhere() {
+    let texts = [
+        example::active(),
+        example::uncommented(),
+        example::active().replace("${VOD_SECRET_KEY}", SENTINEL),
+        // A mistake right in the secret.
+        example::active().replace("${VOD_SECRET_KEY}", &format!(" {SENTINEL}")),
+        example::active().replace("${VOD_SECRET_KEY}", &format!("${{{SENTINEL}}}")),
+        example::active().replace("${VOD_SECRET_KEY}", &format!("${{{SENTINEL}")),
+        example::active().replace("\"${VOD_SECRET_KEY}\"", &format!("[\"{SENTINEL}\"]")),
+        example::active().replace("\"${VOD_SECRET_KEY}\"", SENTINEL),
+        example::active().replace("${VOD_SECRET_KEY}\"", SENTINEL),
+        example::uncommented().replace("token = \"\"", &format!("token = \"{SENTINEL}\"")),
+        example::uncommented().replace("Bearer ${APP_TOKEN}", SENTINEL),
+        example::uncommented().replace("\"Bearer ${APP_TOKEN}\"", &format!("[\"{SENTINEL}\"]")),
+    ];
+    for text in texts {
+        let printed = printed(&text);
+        assert!(!printed.contains(SENTINEL), "{printed}");
+    }
+    let effective = parse(&example::uncommented()).unwrap().effective().to_owned();
+    assert!(effective.contains("secret_key = \"********\""), "{effective}");
+    assert!(effective.contains("headers = { Authorization = \"********\" }"), "{effective}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_damage_to_the_file_makes_a_secret_show(
+        cuts in proptest::collection::vec((0..5000_usize, 0..3_usize, "[\\[\\]{}=.,\"'#\n0a]{0,3}"), 1..4),
+    ) {
+        let printed = printed(&damaged(&example::uncommented(), &cuts));
+        prop_assert!(!printed.contains(SENTINEL), "{}", printed);
+    }
+}
+
+#[test]
+fn the_key_may_come_from_a_file_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("key");
+    fs::write(&file, format!("{SENTINEL}\n")).unwrap();
+    let text = MINIMAL.replace(
+        "[sinks",
+        &format!(
+            "credentials = {{ secret_id = \"id\", secret_key_file = {file:?}, token = \"\" }}\n[sinks"
+        ),
+    );
+    let config = parse(&text).unwrap();
+    let CredentialsConfig::Fixed { secret_id, secret_key, token } = &config.sources[0].credentials
+    else {
+        panic!("{config:?}");
+    };
+    assert_eq!((secret_id.as_str(), secret_key.expose(), token), ("id", SENTINEL, &None));
+    assert!(!printed(&text).contains(SENTINEL));
+    assert_eq!(parse(config.effective()).unwrap(), config);
+}
+
+#[test]
+fn a_key_in_a_file_that_others_can_read_is_worth_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.toml");
+    let file = path.display().to_string();
+    let keys = "[sources.main.credentials]\nsecret_id = \"id\"\nsecret_key = \"k\"\ntoken = \"\"\n";
+    fs::write(&path, format!("{MINIMAL}{keys}")).unwrap();
+    for (mode, readers) in [(0o600, None), (0o640, Some("its group")), (0o644, Some("every user"))]
+    {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let expected = readers.map(|readers| {
+            format!(
+                "{file}:6:14: sources.main.credentials.secret_key: is written in a file that \
+                 {readers} can read (secret_key_file = \"...\", or chmod 600 {file})"
+            )
+        });
+        assert_eq!(Config::load(&path).unwrap().warnings, Vec::from_iter(expected));
+    }
+}
