@@ -1,5 +1,6 @@
 //! vod-relay stands at Tencent Cloud VOD's reliable-callback queue for its user.
 
+pub mod cli;
 pub mod config;
 pub mod emulator;
 pub mod event;
