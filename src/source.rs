@@ -140,7 +140,7 @@ impl PullLoop {
             intake: Intake::new(in_flight.clone(), fanout.clone(), parts.lease, parts.unrouted),
             in_flight,
             fanout,
-            pace: Pace::new(parts.pulls_max, now),
+            pace: Pace::new(parts.pulls_max, parts.once, now),
             pulls: JoinSet::new(),
             lease: parts.lease,
             once: parts.once,

@@ -5,4 +5,6 @@
 mod config;
 mod emulator;
 mod sinks;
+mod stories;
 mod tc3;
+mod world;
