@@ -131,6 +131,11 @@ impl Client {
         }
     }
 
+    /// When the rate limit lets the next pull out.
+    pub fn next_pull(&self) -> Instant {
+        self.pulls.next_turn()
+    }
+
     /// Confirms 1 to 16 handles.
     ///
     /// # Errors
