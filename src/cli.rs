@@ -4,6 +4,7 @@
 
 mod check;
 mod demo;
+mod emulate;
 mod run;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::exit;
+use crate::signals::{Request, Signals};
 
 /// Where the configuration is unless the command line or the environment says otherwise.
 const CONFIG_PATH: &str = "/etc/vod-relay/config.toml";
@@ -43,6 +45,8 @@ pub struct Cli {
 enum Command {
     /// Validate the configuration without touching the network, and print what would run
     Check,
+    /// Emulate the VOD event API on this machine, to develop and test against
+    Emulate(emulate::EmulateArgs),
     /// See it work without an account: an emulator, the relay and an application in one process
     Demo(demo::DemoArgs),
 }
@@ -70,6 +74,7 @@ impl Cli {
                 exit::USAGE
             }
             Some(Command::Check) => check::run(&self.config),
+            Some(Command::Emulate(args)) => emulate(args),
             Some(Command::Demo(args)) => demo::run(&args),
         };
         ExitCode::from(code)
@@ -92,4 +97,20 @@ fn block_on<T>(command: impl Future<Output = T>) -> Result<T, String> {
     // What blocks in the background, such as a write to a disk that hangs, must not hold the end up.
     runtime.shutdown_background();
     Ok(outcome)
+}
+
+/// Runs the emulator until a signal ends it.
+fn emulate(args: emulate::EmulateArgs) -> u8 {
+    let emulate = async {
+        let mut signals = Signals::listen().map_err(|error| error.to_string())?;
+        let stop = async { while signals.next().await != Request::Stop {} };
+        emulate::run(args, stop).await
+    };
+    match block_on(emulate).flatten() {
+        Ok(()) => exit::OK,
+        Err(error) => {
+            eprintln!("vod-relay emulate: {error}");
+            exit::INTERNAL
+        }
+    }
 }

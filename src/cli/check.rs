@@ -1,29 +1,20 @@
 //! `vod-relay check`: is the configuration right, and what would run?
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
-use crate::config::Config;
+use crate::config;
 use crate::exit;
 
 /// Prints the effective configuration, secrets masked, or every mistake.
 pub(super) fn run(path: &Path) -> u8 {
-    let config = match Config::load(path) {
-        Ok(config) => config,
-        Err(error) => {
-            eprintln!("{error}");
-            return exit::CONFIG;
-        }
-    };
-    for warning in &config.warnings {
-        eprintln!("warning: {warning}");
-    }
-    match io::stdout().write_all(config.effective().as_bytes()) {
+    match config::check(path, &mut io::stdout().lock(), &mut io::stderr().lock()) {
+        Ok(code) => code,
         // A reader that has seen enough is no failure.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::OK,
+        Err(error) => {
             eprintln!("vod-relay: cannot write to standard output: {error}");
             exit::INTERNAL
         }
-        _ => exit::OK,
     }
 }

@@ -28,6 +28,9 @@ const CONFIGS_MAX: usize = 1024;
 /// The shortest time between two pushes of a steady feed; above, several events go at once.
 const FEED_TICK: Duration = Duration::from_millis(10);
 
+/// The longest that a lease or a wait can be set to; it keeps sums of times in range.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Pushes events into an emulator and tells what happened there. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Control(Arc<Shared>);
@@ -44,7 +47,10 @@ struct Shared {
 }
 
 impl Control {
-    pub(super) fn new(options: Options) -> Self {
+    pub(super) fn new(mut options: Options) -> Self {
+        for length in [&mut options.visibility, &mut options.hold, &mut options.stall] {
+            *length = (*length).min(LONGEST);
+        }
         let dice = options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         let model = Model::new(options.visibility, fastrand::u64(..));
         Self(Arc::new(Shared {

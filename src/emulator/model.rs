@@ -278,3 +278,129 @@ fn lease_of(first: u64, text: &str) -> Option<u64> {
     // A number can be written in several ways, a handle in one.
     (handle(first, lease) == text).then_some(lease)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::input;
+    use super::*;
+    use crate::time;
+
+    const LEASE: Duration = Duration::from_secs(30);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn model_with(events: u64) -> Model {
+        let mut model = Model::new(LEASE, 7);
+        for n in 0..events {
+            push(&mut model, None, n);
+        }
+        model
+    }
+
+    fn push(model: &mut Model, app: App, n: u64) -> EventId {
+        let content = input::read_one(&format!("{{\"n\":{n}}}")).expect("an event");
+        model.push(app, content).expect("room")
+    }
+
+    fn texts(deliveries: &[Delivery]) -> Vec<&str> {
+        deliveries.iter().map(|delivery| delivery.content.text()).collect()
+    }
+
+    fn confirm(model: &mut Model, deliveries: &[Delivery], now: Instant) -> bool {
+        let handles: Vec<_> = deliveries.iter().map(|delivery| delivery.handle.as_str()).collect();
+        model.confirm(None, &handles, now, BadHandle::All).is_ok()
+    }
+
+    #[test]
+    fn a_lease_lasts_until_its_end_and_not_at_it() {
+        let now = time::now();
+        let mut model = model_with(1);
+        let first = model.pull(None, now);
+        let before = now + LEASE - SECOND;
+        assert!(model.pull(None, before).is_empty());
+        assert_eq!(model.next_visible(None), Some(now + LEASE));
+        let second = model.pull(None, now + LEASE);
+        assert_eq!(texts(&second), texts(&first));
+        assert!(!confirm(&mut model, &first, now + LEASE), "a redelivery ends the old handle");
+        assert!(confirm(&mut model, &second, now + LEASE + LEASE - SECOND));
+        assert!(model.pull(None, now + LEASE * 9).is_empty());
+        assert_eq!(model.next_visible(None), None);
+    }
+
+    #[test]
+    fn a_confirm_at_the_end_of_the_lease_is_late() {
+        let now = time::now();
+        let mut model = model_with(1);
+        let pulled = model.pull(None, now);
+        assert!(!confirm(&mut model, &pulled, now + LEASE));
+        assert_eq!(model.ready(None, now + LEASE), 1);
+    }
+
+    #[test]
+    fn sixteen_at_a_time_in_the_order_of_the_pushes() {
+        let now = time::now();
+        let mut model = model_with(20);
+        let first = model.pull(None, now);
+        assert_eq!((first.len(), texts(&first)[15]), (PULL_MAX, "{\"n\":15}"));
+        assert_eq!(texts(&model.pull(None, now))[0], "{\"n\":16}");
+        assert!(model.pull(None, now).is_empty());
+    }
+
+    #[test]
+    fn every_handle_is_another_one_and_opaque() {
+        let now = time::now();
+        let mut model = model_with(16);
+        let mut handles = HashSet::new();
+        for round in 0..50 {
+            for delivery in model.pull(None, now + LEASE * round) {
+                assert!(delivery.handle.starts_with("tdmq830895"), "{}", delivery.handle);
+                assert!(handles.insert(delivery.handle));
+            }
+        }
+        assert_eq!(handles.len(), 16 * 50);
+        for handle in ["", "tdmq", "8309", "tdmq1", "tdmq830895000000000008", "tdmq-1", "动物"] {
+            assert_eq!(model.confirm(None, &[handle], now, BadHandle::All).ok(), None);
+        }
+    }
+
+    #[test]
+    fn what_was_pushed_for_no_application_stays_with_the_first_that_pulls_it() {
+        let now = time::now();
+        let mut model = model_with(1);
+        push(&mut model, Some(15), 1);
+        assert_eq!(texts(&model.pull(Some(16), now)), ["{\"n\":0}"]);
+        assert_eq!(texts(&model.pull(Some(15), now)), ["{\"n\":1}"]);
+        assert!(model.pull(None, now + LEASE).is_empty());
+        assert_eq!(texts(&model.pull(Some(16), now + LEASE)), ["{\"n\":0}"]);
+    }
+
+    #[test]
+    fn nothing_grows_when_there_is_nothing() {
+        let now = time::now();
+        let mut model = model_with(100);
+        for app in 0..100 {
+            let pulled = model.pull(None, now);
+            if !pulled.is_empty() {
+                assert!(confirm(&mut model, &pulled, now));
+            }
+            assert!(app < 7 || model.pull(Some(app), now).is_empty());
+        }
+        assert_eq!((model.open.len(), model.open_bytes, model.queues.len()), (0, 0, 1));
+        let queue = model.queues.get(&None).expect("the queue that was used");
+        assert_eq!((queue.ready.len(), queue.leased.len(), queue.ends.len()), (0, 0, 0));
+        let counts = model.snapshot(now).counts;
+        assert_eq!((counts.pushed, counts.confirmed, counts.handed_out), (100, 100, 100));
+        assert_eq!((counts.redelivered, counts.open, counts.leased), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_full_emulator_refuses_events_until_some_are_confirmed() {
+        let now = time::now();
+        let mut model = model_with(1);
+        model.open_bytes = OPEN_BYTES_MAX;
+        let content = input::read_one("{}").expect("an event");
+        assert_eq!(model.push(None, content.clone()), Err(PushError::Full { events: 1 }));
+        let pulled = model.pull(None, now);
+        assert!(confirm(&mut model, &pulled, now));
+        model.push(None, content).expect("room again");
+    }
+}
