@@ -5,4 +5,6 @@
 mod config;
 mod emulator;
 mod sinks;
+mod systemd;
 mod tc3;
+mod tidy;
