@@ -46,7 +46,7 @@ enum Command {
     /// Validate the configuration without touching the network, and print what would run
     Check,
     /// Emulate the VOD event API on this machine, to develop and test against
-    Emulate(emulate::EmulateArgs),
+    Emulate(Box<emulate::EmulateArgs>),
     /// See it work without an account: an emulator, the relay and an application in one process
     Demo(demo::DemoArgs),
 }
@@ -74,7 +74,7 @@ impl Cli {
                 exit::USAGE
             }
             Some(Command::Check) => check::run(&self.config),
-            Some(Command::Emulate(args)) => emulate(args),
+            Some(Command::Emulate(args)) => emulate(*args),
             Some(Command::Demo(args)) => demo::run(&args),
         };
         ExitCode::from(code)

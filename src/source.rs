@@ -140,7 +140,7 @@ impl PullLoop {
             intake: Intake::new(in_flight.clone(), fanout.clone(), parts.lease, parts.unrouted),
             in_flight,
             fanout,
-            pace: Pace::new(parts.pulls_max, now),
+            pace: Pace::new(parts.pulls_max, parts.once, now),
             pulls: JoinSet::new(),
             lease: parts.lease,
             once: parts.once,
@@ -158,7 +158,7 @@ impl PullLoop {
         let end = loop {
             self.send_pulls();
             let waits_for_room = self.crowded_since.map(|since| since + PATIENCE);
-            let waits_for_time = Some(self.pace.not_before()).filter(|at| *at > time::now());
+            let waits_for_time = Some(self.next_pull()).filter(|at| *at > time::now());
             let may_end = self.once && self.once_state.drained && self.pulls.is_empty();
             let stuck_at = self.once_state.progress.1 + self.lease;
             tokio::select! {
@@ -177,7 +177,8 @@ impl PullLoop {
                     }
                 }
                 () = sleep_until(waits_for_room) => self.shed().await,
-                () = sleep_until(waits_for_time), if !self.once_state.drained => {}
+                () = sleep_until(waits_for_time),
+                    if !self.once_state.drained && self.pulls.len() < self.pace.pulls() => {}
                 () = self.in_flight.idle(), if may_end => {
                     match self.progress().look_again_at() {
                         Some(at) => self.look_again(at).await,
@@ -206,7 +207,7 @@ impl PullLoop {
         self.crowded_since = self.crowded_since.filter(|_| !self.once_state.drained);
         while !self.once_state.drained
             && self.pulls.len() < self.pace.pulls()
-            && self.pace.not_before() <= now
+            && self.next_pull() <= now
         {
             match self.in_flight.try_reserve(EVENTS_MAX) {
                 Some(room) => self.send_pull(room),
@@ -216,6 +217,13 @@ impl PullLoop {
                 }
             }
         }
+    }
+
+    /// When the next pull may be sent. Beside others that are open it also waits for the rate limit
+    /// here, rather than in a queue: how many pulls are needed then follows from what is free.
+    fn next_pull(&self) -> Instant {
+        let limit = (!self.pulls.is_empty()).then(|| self.client.next_pull());
+        self.pace.not_before().max(limit.unwrap_or(self.pace.not_before()))
     }
 
     fn send_pull(&mut self, room: OwnedSemaphorePermit) {

@@ -41,81 +41,81 @@ with `curl ADDRESS/_emulator/state`.";
 /// Emulates the VOD event API on this machine, to develop and test against.
 #[derive(Debug, Clone, Args)]
 #[command(long_about = ABOUT)]
-pub struct EmulateArgs {
+pub(super) struct EmulateArgs {
     /// Where to listen; port 0 picks a free one. The address is printed on stderr.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
-    pub listen: SocketAddr,
+    listen: SocketAddr,
 
     /// The secret id of the account that may call. For development only.
     #[arg(long, value_name = "ID", default_value = "AKIDemulator")]
-    pub secret_id: String,
+    secret_id: String,
 
     /// The secret key of that account. For development only: never give it a real one.
     #[arg(long, value_name = "KEY", default_value = "emulator-secret")]
-    pub secret_key: Secret,
+    secret_key: Secret,
 
     /// The session token of that account, as for temporary credentials. Requests must carry it.
     #[arg(long, value_name = "TOKEN")]
-    pub token: Option<Secret>,
+    token: Option<Secret>,
 
     /// Another account that may call, for all applications or only for these.
     #[arg(long = "account", value_name = "ID:KEY[@SUB_APP_ID,...]")]
-    pub accounts: Vec<Account>,
+    accounts: Vec<Account>,
 
     /// How many sample events wait from the start.
     #[arg(long, value_name = "N", default_value_t = 0)]
-    pub events: u64,
+    events: u64,
 
     /// Events that wait from the start: JSON Lines, an array, or a whole answer of a pull.
     #[arg(long, value_name = "FILE")]
-    pub events_file: Option<PathBuf>,
+    events_file: Option<PathBuf>,
 
     /// How many sample events come per second while it runs.
     #[arg(long, value_name = "N", default_value_t = 0)]
-    pub rate: u32,
+    rate: u32,
 
     /// The application that these events are for. Without it, the first one that pulls gets them.
     #[arg(long, value_name = "N")]
-    pub sub_app_id: Option<u64>,
+    sub_app_id: Option<u64>,
 
     /// How long a pulled event can be confirmed before it is handed out again.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
-    pub visibility: Duration,
+    visibility: Duration,
 
     /// How long a pull waits for an event.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
-    pub hold: Duration,
+    hold: Duration,
 
     /// How a pull without events is answered: with an error as VOD does, or with a set of events
     /// that is null, absent, or an empty list.
     #[arg(long, value_name = "error|null|absent|list", default_value = "error")]
-    pub empty: Empty,
+    empty: Empty,
 
     /// What goes wrong, and how often, such as `throttle=0.1`; --help lists the kinds.
     #[arg(long = "fault", value_name = "KIND=P", value_parser = Faults::parse_one, long_help = FAULT_HELP)]
-    pub faults: Vec<(FaultKind, f64)>,
+    faults: Vec<(FaultKind, f64)>,
 
     /// How long the fault `stall` holds an answer back.
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = humantime::parse_duration)]
-    pub stall: Duration,
+    stall: Duration,
 
     /// How far the emulator's clock is off, such as 10m or -10m. VOD tolerates 5m.
     #[arg(long, value_name = "TIME", default_value = "0s", allow_hyphen_values = true)]
-    pub clock_skew: ClockSkew,
+    clock_skew: ClockSkew,
 
     /// What one late or unknown handle does to a confirm that also has good ones: none of them is
     /// confirmed (all), or the good ones are (one). The confirm is refused either way.
     #[arg(long, value_name = "all|one", default_value = "all")]
-    pub bad_handle: BadHandle,
+    bad_handle: BadHandle,
 
     /// Where the dice of the faults start, to get the same faults again.
     #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
+    seed: Option<u64>,
 }
 
 impl EmulateArgs {
     /// The emulator that these arguments ask for.
-    pub fn options(&self) -> Options {
+    fn options(&self) -> Options {
         let first = Account {
             secret_id: self.secret_id.clone(),
             secret_key: self.secret_key.expose().to_owned(),
@@ -142,7 +142,10 @@ impl EmulateArgs {
 /// # Errors
 ///
 /// The address cannot be bound, or the first events cannot be read or do not fit.
-pub async fn run(args: EmulateArgs, stop: impl Future<Output = ()> + Send) -> Result<(), String> {
+pub(super) async fn run(
+    args: EmulateArgs,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), String> {
     let emulator = Emulator::bind(args.options()).await;
     let emulator = emulator.map_err(|error| cannot_listen(args.listen, &error))?;
     let control = emulator.control();

@@ -10,6 +10,9 @@ use crate::time::Instant;
 const TRANSIENT: Policy =
     Policy { first: Duration::from_millis(250), longest: Duration::from_secs(30) };
 
+/// The same in a run that ends, which somebody waits for.
+const TRANSIENT_ONCE: Policy = Policy { longest: Duration::from_secs(2), ..TRANSIENT };
+
 /// Between pulls that fail until somebody does something.
 const OPERATOR: Policy =
     Policy { first: Duration::from_secs(30), longest: Duration::from_secs(300) };
@@ -42,13 +45,14 @@ pub(super) struct Failing {
 }
 
 impl Pace {
-    pub(super) fn new(pulls_max: usize, now: Instant) -> Self {
+    pub(super) fn new(pulls_max: usize, once: bool, now: Instant) -> Self {
+        let transient = if once { TRANSIENT_ONCE } else { TRANSIENT };
         Self {
             pulls_max: pulls_max.max(1),
             pulls: 1,
             not_before: now,
             pause: PAUSE.0,
-            transient: TRANSIENT.delays(),
+            transient: transient.delays(),
             operator: OPERATOR.delays(),
             failing: None,
         }
@@ -137,7 +141,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn full_answers_open_more_pulls_and_an_empty_one_closes_all_but_one() {
-        let mut pace = Pace::new(8, time::now());
+        let mut pace = Pace::new(8, false, time::now());
         assert_eq!(pace.pulls(), 1);
         for expected in [2, 4, 8, 8] {
             pace.full();
@@ -152,7 +156,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_idle_queue_is_asked_again_at_once_after_a_long_poll_and_later_after_a_short_one() {
         let now = time::now();
-        let mut pace = Pace::new(8, now);
+        let mut pace = Pace::new(8, false, now);
         pace.empty(Duration::from_secs(5), now);
         assert_eq!(pace.not_before(), now);
         let mut pauses = Vec::new();
@@ -170,7 +174,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn failures_wait_within_their_bounds_and_a_wish_of_vod_is_honoured() {
         let now = time::now();
-        let mut pace = Pace::new(8, now);
+        let mut pace = Pace::new(8, false, now);
         pace.full();
         for _ in 0..50 {
             assert!(pace.failed(&failure(Class::Transient), now) <= TRANSIENT.longest);

@@ -1,8 +1,9 @@
 //! Calls the VOD API: signs, sends, reads the answer, and says what a failure asks for.
 //!
 //! A call is signed afresh each time it is sent. Two failures are mended here, once per call,
-//! because only here is known how: a clock that is off is corrected by the answer's `Date`, and a
-//! session token that ran out is exchanged. Everything else is the caller's to judge.
+//! because only here is known how: a clock that is off is corrected by the answer's `Date`, and
+//! credentials that are refused are fetched anew, since they may have been rotated. Everything else
+//! is the caller's to judge.
 
 use std::time::Duration;
 
@@ -130,6 +131,11 @@ impl Client {
         }
     }
 
+    /// When the rate limit lets the next pull out.
+    pub fn next_pull(&self) -> Instant {
+        self.pulls.next_turn()
+    }
+
     /// Confirms 1 to 16 handles.
     ///
     /// # Errors
@@ -187,7 +193,7 @@ impl Client {
         stop: &CancellationToken,
     ) -> Result<Raw, CallError> {
         let mut mended_clock = false;
-        let mut mended_token = false;
+        let mut fetched_anew = false;
         loop {
             let cancelled = || {
                 let message = "given up because the relay stops".to_owned();
@@ -211,11 +217,12 @@ impl Client {
             let Err(error) = self.content(action, &raw) else { return Ok(raw) };
             match error.class {
                 Class::Clock if !mended_clock && self.learn_clock(&raw) => mended_clock = true,
-                Class::Token if !mended_token => {
-                    mended_token = true;
-                    let fresh = self.credentials.refresh(&credential).await;
-                    if fresh.is_ok_and(|fresh| *fresh == *credential) {
-                        return Err(error);
+                Class::Token | Class::Credentials if !fetched_anew => {
+                    fetched_anew = true;
+                    match self.credentials.refresh(&credential).await {
+                        Ok(fresh) if *fresh != *credential => {}
+                        // The same ones again would be refused again.
+                        Ok(_) | Err(_) => return Err(error),
                     }
                 }
                 _ if is_empty_queue(&error) => return Ok(raw),

@@ -33,6 +33,12 @@ impl Limiter {
         tokio::time::sleep_until(at).await;
     }
 
+    /// When the next call would have its turn.
+    pub(super) fn next_turn(&self) -> Instant {
+        let due = *self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        due.checked_sub(self.burst).unwrap_or(due)
+    }
+
     fn reserve(&self, now: Instant) -> Instant {
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         let at = (*due).max(now);

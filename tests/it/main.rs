@@ -5,6 +5,8 @@
 mod config;
 mod emulator;
 mod sinks;
+mod stories;
 mod systemd;
 mod tc3;
 mod tidy;
+mod world;

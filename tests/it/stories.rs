@@ -1,0 +1,4 @@
+//! Stories of the whole program: what its users rely on.
+
+mod delivery;
+mod once;
