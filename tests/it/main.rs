@@ -6,5 +6,7 @@ mod config;
 mod emulator;
 mod sinks;
 mod stories;
+mod systemd;
 mod tc3;
+mod tidy;
 mod world;
