@@ -2,4 +2,5 @@
 
 mod config;
 mod emulator;
+mod store;
 mod tc3;
