@@ -7,6 +7,7 @@ mod emulator;
 mod sinks;
 mod stories;
 mod systemd;
+mod store;
 mod tc3;
 mod tidy;
 mod world;
