@@ -5,9 +5,9 @@
 mod config;
 mod emulator;
 mod sinks;
+mod store;
 mod stories;
 mod systemd;
-mod store;
 mod tc3;
 mod tidy;
 mod world;
