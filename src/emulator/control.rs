@@ -20,7 +20,7 @@ use super::input::{self, Content, PushError};
 use super::model::{App, Delivery, Model};
 use super::options::Options;
 use super::samples::sample;
-use super::state::State;
+use super::state::{Counts, State};
 use super::tally::Tally;
 
 /// The most applications whose settings are kept.
@@ -126,6 +126,11 @@ impl Control {
                 next += 1;
             }
         }
+    }
+
+    /// How many events are where: a cheap part of [`Control::state`].
+    pub fn counts(&self) -> Counts {
+        self.model().counts(time::now()).0
     }
 
     /// What has happened so far.

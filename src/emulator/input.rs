@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use crate::event::{Event, EventId};
 use crate::json;
 
 /// The member that the emulator adds to an event.
@@ -38,6 +39,7 @@ pub(super) struct Content {
     text: Box<str>,
     /// Where the first member stands; `None` in an empty object.
     first_member: Option<usize>,
+    id: EventId,
 }
 
 impl Content {
@@ -46,7 +48,13 @@ impl Content {
         let handle = json::members(text).position(|member| member.key() == HANDLE);
         let text = handle.map_or_else(|| text.to_owned(), |at| json::without_member(text, at));
         let first_member = json::members(&text).next().map(|member| member.start);
-        Self { text: text.into(), first_member }
+        let id = Event::from_content(text.clone()).id();
+        Self { text: text.into(), first_member, id }
+    }
+
+    /// The id that the relay gives the event.
+    pub(super) fn id(&self) -> EventId {
+        self.id
     }
 
     /// The text without handle.
@@ -117,7 +125,6 @@ fn event_set(value: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Event;
 
     fn texts(input: &str) -> Vec<String> {
         let contents = read(input).expect("the input should be read");

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::event::{Event, EventId};
+use crate::event::EventId;
 use crate::time::Instant;
 
 use super::input::{Content, PushError};
@@ -49,7 +49,6 @@ pub(super) struct Model {
 
 #[derive(Debug)]
 struct Message {
-    id: EventId,
     content: Arc<Content>,
     handed_out: u32,
 }
@@ -111,10 +110,10 @@ impl Model {
             return Err(PushError::Full { events: self.open.len() });
         }
         self.open_bytes += bytes;
-        let id = Event::from_content(content.text().to_owned()).id();
+        let id = content.id();
         let number = self.pushed;
         self.pushed += 1;
-        self.open.insert(number, Message { id, content: Arc::new(content), handed_out: 0 });
+        self.open.insert(number, Message { content: Arc::new(content), handed_out: 0 });
         match app {
             Some(_) => self.queues.entry(app).or_default().ready.push_back(number),
             None => self.unclaimed.push_back(number),
@@ -191,7 +190,7 @@ impl Model {
                 if self.confirmed.len() == CONFIRMED_KEPT {
                     self.confirmed.pop_front();
                 }
-                self.confirmed.push_back((message.id, message.handed_out));
+                self.confirmed.push_back((message.content.id(), message.handed_out));
             }
             queue.forget_confirmed();
         }
@@ -212,8 +211,8 @@ impl Model {
         own + self.unclaimed.len()
     }
 
-    /// What has happened so far.
-    pub(super) fn snapshot(&mut self, now: Instant) -> Snapshot {
+    /// How many events are where.
+    pub(super) fn counts(&mut self, now: Instant) -> (Counts, Vec<QueueState>) {
         let mut queues = Vec::with_capacity(self.queues.len());
         for (app, queue) in &mut self.queues {
             queue.end_leases(now);
@@ -231,12 +230,18 @@ impl Model {
             leased: queues.iter().map(|queue| queue.leased).sum(),
             ..self.counts
         };
-        let open = self.open.values().map(|message| (message.id, message.handed_out));
+        (counts, queues)
+    }
+
+    /// What has happened so far, event by event.
+    pub(super) fn snapshot(&mut self, now: Instant) -> Snapshot {
+        let (counts, queues) = self.counts(now);
+        let open = self.open.values().map(|message| (message.content.id(), message.handed_out));
         let all = self.confirmed.iter().copied().chain(open);
         Snapshot {
             counts,
             queues,
-            open_ids: self.open.values().map(|message| message.id).collect(),
+            open_ids: self.open.values().map(|message| message.content.id()).collect(),
             confirmed_ids: self.confirmed.iter().map(|(id, _)| *id).collect(),
             redelivered_ids: all.filter(|(_, handed_out)| *handed_out > 1).collect(),
         }

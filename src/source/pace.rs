@@ -98,6 +98,10 @@ impl Pace {
 
     /// A pull failed: one at a time, later and later.
     pub(super) fn failed(&mut self, error: &CallError, now: Instant) -> Duration {
+        if self.failing.is_some() && now < self.not_before {
+            // Pulls that were open together fail together: that is one failure, not many.
+            return self.not_before - now;
+        }
         let times = self.failing.map_or(0, |failing| failing.times).saturating_add(1);
         let since = self.failing.map_or(now, |failing| failing.since);
         self.failing = Some(Failing { times, since });
@@ -177,14 +181,27 @@ mod tests {
         let mut pace = Pace::new(8, false, now);
         pace.full();
         for _ in 0..50 {
-            assert!(pace.failed(&failure(Class::Transient), now) <= TRANSIENT.longest);
+            assert!(
+                pace.failed(&failure(Class::Transient), pace.not_before()) <= TRANSIENT.longest
+            );
         }
         assert_eq!(pace.pulls(), 1);
         assert_eq!(pace.failing().unwrap().times, 50);
         let wish = Some(Duration::from_secs(60));
         let asked = CallError { retry_after: wish, ..failure(Class::Throttled) };
-        assert!(pace.failed(&asked, now) >= Duration::from_secs(60));
+        assert!(pace.failed(&asked, pace.not_before()) >= Duration::from_secs(60));
         pace.full();
         assert!(pace.failing().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pulls_that_fail_together_are_one_failure() {
+        let now = time::now();
+        let mut pace = Pace::new(8, false, now);
+        for _ in 0..8 {
+            pace.failed(&failure(Class::Transient), now);
+        }
+        assert!(pace.not_before() <= now + TRANSIENT.first);
+        assert_eq!(pace.failing().unwrap().times, 1);
     }
 }

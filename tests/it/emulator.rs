@@ -200,6 +200,9 @@ async fn whoever_is_not_who_they_say_is_refused() {
         (with(|c| c.late_by = -301), "AuthFailure.SignatureExpire"),
         (with(|c| c.late_by = 290), "ResourceNotFound"),
         (with(|c| c.service = "cvm"), "AuthFailure.SignatureFailure"),
+        // The Node.js SDK takes the service from the endpoint, and signs the host without port.
+        (with(|c| c.service = "127"), "ResourceNotFound"),
+        (with(|c| c.port_is_signed = false), "ResourceNotFound"),
         (with(|c| c.version = Some("2017-03-12")), "NoSuchVersion"),
         (with(|c| c.version = None), "MissingParameter"),
         (with(|c| c.action = Some("PullEvent")), "InvalidAction"),
@@ -547,6 +550,7 @@ struct Caller {
     action: Option<&'static str>,
     signed: &'static str,
     authorization: Option<&'static str>,
+    port_is_signed: bool,
     /// How many seconds later than now the request says it was signed.
     late_by: i64,
 }
@@ -561,6 +565,7 @@ impl Default for Caller {
             action: None,
             signed: "content-type;host",
             authorization: None,
+            port_is_signed: true,
             late_by: 0,
         }
     }
@@ -578,6 +583,8 @@ impl Caller {
             Method::GET => "application/x-www-form-urlencoded",
             _ => "application/json",
         };
+        let (name, _) = host.split_once(':').expect("a port");
+        let host = if self.port_is_signed { host } else { name };
         let now = time::unix_seconds(time::wall_clock());
         let timestamp = now.saturating_add_signed(self.late_by);
         let signed: String = self
