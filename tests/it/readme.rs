@@ -65,7 +65,7 @@ fn every_subcommand_is_named_and_every_named_one_is_there() {
     for (_, text) in blocks().into_iter().filter(|(language, _)| language == "sh") {
         named.extend(text.lines().filter_map(subcommand));
     }
-    named.extend(prose().flat_map(|line| code(line)).filter_map(|text| subcommand(&text)));
+    named.extend(prose().flat_map(code).filter_map(|text| subcommand(&text)));
     assert_eq!(named, known);
 }
 
