@@ -1,4 +1,8 @@
-//! Events in the air: pulled, and not yet confirmed or given up.
+//! Events in the air: on their way to their sinks, and not yet settled.
+//!
+//! Most are leased: they come from VOD, keep a place among those of their source, and end with a
+//! confirm or are left to VOD. Some are spooled: they are confirmed already and come from local disk,
+//! where they stay until they are settled.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +11,6 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::event::{Event, EventId, Handle};
-use crate::ledger::Ledger;
 use crate::progress::Progress;
 use crate::time::{self, Instant};
 
@@ -38,8 +41,33 @@ pub struct Delivered {
 pub enum Verdict {
     /// The sink has it.
     Delivered,
-    /// The sink does not have it; VOD hands the event out again.
-    Left,
+    /// The sink does not want it, and it is kept as a dead letter.
+    Dead,
+    /// The sink does not have it; the event comes again, from VOD or from the spool.
+    Left {
+        /// How long the sink asked to be left alone.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl Verdict {
+    /// Left, without a wish for when.
+    pub const LEFT: Self = Self::Left { retry_after: None };
+}
+
+/// What became of a spooled event at one sink.
+#[derive(Debug)]
+pub struct SpooledVerdict {
+    /// Where the event stands in the spool.
+    pub key: i64,
+    /// The event.
+    pub event: EventId,
+    /// The sink.
+    pub sink: Arc<str>,
+    /// What became of it there.
+    pub verdict: Verdict,
+    /// Whether it was tried at all.
+    pub tried: bool,
 }
 
 /// All events of one source that are in the air, bounded in number.
@@ -51,7 +79,6 @@ pub struct InFlight {
     capacity: u32,
     flights: Mutex<HashMap<EventId, Arc<Flight>>>,
     confirms: mpsc::Sender<Delivered>,
-    ledger: Arc<Ledger>,
     progress: Arc<Progress>,
 }
 
@@ -66,8 +93,6 @@ pub struct Parts {
     pub confirm_margin: Duration,
     /// Where delivered events go; it must have room for `capacity` of them.
     pub confirms: mpsc::Sender<Delivered>,
-    /// What is delivered already.
-    pub ledger: Arc<Ledger>,
     /// What became of the source's events.
     pub progress: Arc<Progress>,
 }
@@ -75,19 +100,10 @@ pub struct Parts {
 impl InFlight {
     /// Empty skies over a source.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { source, capacity, confirm_margin, confirms, ledger, progress } = parts;
+        let Parts { source, capacity, confirm_margin, confirms, progress } = parts;
         let places = Arc::new(Semaphore::new(capacity as usize));
         let flights = Mutex::default();
-        Arc::new(Self {
-            source,
-            confirm_margin,
-            places,
-            capacity,
-            flights,
-            confirms,
-            ledger,
-            progress,
-        })
+        Arc::new(Self { source, confirm_margin, places, capacity, flights, confirms, progress })
     }
 
     /// The name of the source.
@@ -98,11 +114,6 @@ impl InFlight {
     /// The most events in the air.
     pub fn capacity(&self) -> usize {
         self.capacity as usize
-    }
-
-    /// What is delivered already.
-    pub fn ledger(&self) -> &Ledger {
-        &self.ledger
     }
 
     /// What became of the source's events.
@@ -135,7 +146,8 @@ impl InFlight {
     pub fn join(&self, id: EventId, lease: &Lease) -> bool {
         let flights = self.flights();
         let Some(flight) = flights.get(&id) else { return false };
-        let mut state = flight.state();
+        let Origin::Leased { state, .. } = &flight.origin else { return false };
+        let mut state = lock(state);
         // A handle whose lease is over would be refused, and the call that it is in with it.
         let now = time::now();
         state.leases.retain(|old| old.ends > now);
@@ -152,14 +164,10 @@ impl InFlight {
         sinks: usize,
     ) -> Arc<Flight> {
         let id = event.id();
-        let state = State {
-            leases: vec![lease],
-            place: Some(place),
-            sinks_pending: sinks,
-            verdict: Verdict::Delivered,
-        };
-        let (event, sky) = (Arc::new(event), self.clone());
-        let flight = Arc::new(Flight { event, sky, state: Mutex::new(state) });
+        let state = State { leases: vec![lease], place: Some(place), pending: sinks, left: false };
+        let origin = Origin::Leased { sky: self.clone(), state: Mutex::new(state) };
+        let (event, source) = (Arc::new(event), self.source.clone());
+        let flight = Arc::new(Flight { event, source, origin });
         self.flights().insert(id, flight.clone());
         flight
     }
@@ -177,7 +185,7 @@ impl InFlight {
     }
 
     fn flights(&self) -> MutexGuard<'_, HashMap<EventId, Arc<Flight>>> {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.flights)
     }
 }
 
@@ -185,19 +193,39 @@ impl InFlight {
 #[derive(Debug)]
 pub struct Flight {
     event: Arc<Event>,
-    sky: Arc<InFlight>,
-    state: Mutex<State>,
+    source: Arc<str>,
+    origin: Origin,
+}
+
+#[derive(Debug)]
+enum Origin {
+    Leased { sky: Arc<InFlight>, state: Mutex<State> },
+    Spooled { key: i64, verdicts: mpsc::Sender<SpooledVerdict> },
 }
 
 #[derive(Debug)]
 struct State {
     leases: Vec<Lease>,
     place: Option<OwnedSemaphorePermit>,
-    sinks_pending: usize,
-    verdict: Verdict,
+    /// How many sinks have not said yet what became of the event.
+    pending: usize,
+    /// Whether a sink has said that it does not have it.
+    left: bool,
 }
 
 impl Flight {
+    /// An event from the spool on its way to one sink. The verdict goes out by `verdicts`, which
+    /// must have room for it.
+    pub fn spooled(
+        event: Event,
+        source: Arc<str>,
+        key: i64,
+        verdicts: mpsc::Sender<SpooledVerdict>,
+    ) -> Arc<Self> {
+        let origin = Origin::Spooled { key, verdicts };
+        Arc::new(Self { event: Arc::new(event), source, origin })
+    }
+
     /// The event.
     pub fn event(&self) -> &Arc<Event> {
         &self.event
@@ -205,47 +233,71 @@ impl Flight {
 
     /// The source that the event came from.
     pub fn source(&self) -> &Arc<str> {
-        &self.sky.source
+        &self.source
     }
 
-    /// When delivery must have ended, so that the confirm still comes in time. It moves on when the
-    /// event comes again meanwhile.
+    /// Whether the event is on local disk: no lease runs, and it may take as long as it takes.
+    pub fn is_spooled(&self) -> bool {
+        matches!(self.origin, Origin::Spooled { .. })
+    }
+
+    /// When delivery must have ended, so that the confirm still comes in time; `None` where no
+    /// lease runs. It moves on when the event comes again meanwhile.
     pub fn deadline(&self) -> Option<Instant> {
-        let ends = self.state().leases.iter().map(|lease| lease.ends).max()?;
-        ends.checked_sub(self.sky.confirm_margin)
+        let Origin::Leased { sky, state } = &self.origin else { return None };
+        let ends = lock(state).leases.iter().map(|lease| lease.ends).max();
+        Some(
+            ends.map_or_else(time::now, |ends| {
+                ends.checked_sub(sky.confirm_margin).unwrap_or(ends)
+            }),
+        )
     }
 
-    /// One sink says what became of the event. The last one to say it ends the flight: the event
-    /// goes on to be confirmed if every sink has it, and is left to VOD otherwise.
-    pub fn settle(&self, sink: &Arc<str>, verdict: Verdict) {
-        let id = self.event.id();
-        match verdict {
-            Verdict::Delivered => {
-                // Before the confirm, so that a redelivery after a lost confirm is recognised.
-                self.sky.ledger.record(id, sink);
-                self.sky.progress.delivered();
+    /// One sink says what became of the event. The last one to say it ends the flight: a leased
+    /// event goes on to be confirmed if no sink lacks it, and is left to VOD otherwise.
+    ///
+    /// The delivery is in the ledger by now, so that a redelivery after a lost confirm is
+    /// recognised.
+    pub fn settle(&self, sink: &Arc<str>, verdict: Verdict, tried: bool) {
+        match &self.origin {
+            Origin::Leased { sky, state } => self.settle_leased(sky, state, verdict),
+            Origin::Spooled { key, verdicts } => {
+                let (key, event, sink) = (*key, self.event.id(), sink.clone());
+                // There is room for every event that the spool has sent out. If nobody listens any
+                // more the relay is ending at once, and the event is still in the spool.
+                let _ = verdicts.try_send(SpooledVerdict { key, event, sink, verdict, tried });
             }
-            Verdict::Left => self.state().verdict = Verdict::Left,
         }
+    }
+
+    fn settle_leased(&self, sky: &Arc<InFlight>, state: &Mutex<State>, verdict: Verdict) {
+        let id = self.event.id();
         {
-            let mut state = self.state();
-            state.sinks_pending = state.sinks_pending.saturating_sub(1);
-            if state.sinks_pending > 0 {
+            let mut state = lock(state);
+            match verdict {
+                Verdict::Delivered => sky.progress.delivered(),
+                Verdict::Dead => sky.progress.dead(),
+                Verdict::Left { .. } => state.left = true,
+            }
+            state.pending = state.pending.saturating_sub(1);
+            if state.pending > 0 {
                 return;
             }
         }
-        // From here on no new lease can join, so what is taken out below is all there is.
-        self.sky.flights().remove(&id);
-        let mut state = self.state();
+        // Once it is out of the list no new lease can join, so what is taken below is all there is.
+        sky.flights().remove(&id);
+        let mut state = lock(state);
         let Some(place) = state.place.take() else { return };
         let leases = std::mem::take(&mut state.leases);
-        match state.verdict {
-            Verdict::Delivered => self.sky.confirm(Delivered { id, leases, place }),
-            Verdict::Left => self.sky.progress.left(id),
+        if state.left {
+            sky.progress.left(id);
+        } else {
+            sky.confirm(Delivered { id, leases, place });
         }
     }
+}
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Nothing panics while one of these locks is held, so what it guards is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,6 +5,7 @@
 //! ([`crate::flight`]) and by [`Lane::shed`]. Whatever happens in the sink (an error, a panic, a
 //! call that never ends), each event that came in is settled exactly once.
 
+mod call;
 mod gate;
 mod queue;
 
@@ -16,12 +17,14 @@ use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use self::call::Call;
 use self::gate::Gate;
 use self::queue::Queue;
 use crate::flight::{Flight, Verdict};
+use crate::ledger::Ledger;
 use crate::quiet::Quiet;
 use crate::retry::{Delays, Policy};
-use crate::sink::{Limits, Outcome, Parcel, Refusal, Sink};
+use crate::sink::{Limits, Outcome, Refusal, Sink};
 use crate::time::{self, Instant};
 
 /// Between the tries of one event: soon at first, since most faults pass at once, and at the end
@@ -46,9 +49,14 @@ impl Job {
         Self { flight, attempt: 0, delays: RETRY.delays(), since: time::now() }
     }
 
+    /// How long the lease leaves for it; without a lease there is no end.
     fn time_left(&self, now: Instant) -> Duration {
         let deadline = self.flight.deadline();
-        deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(now))
+        deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now))
+    }
+
+    fn settle(&self, sink: &Arc<str>, verdict: Verdict) {
+        self.flight.settle(sink, verdict, self.attempt > 0);
     }
 }
 
@@ -61,6 +69,17 @@ pub struct Lane {
     sink: Arc<dyn Sink>,
 }
 
+/// What a lane needs beside its sink.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Where deliveries are noted.
+    pub ledger: Arc<Ledger>,
+    /// Makes the lane give up what is not worth waiting for.
+    pub closing: CancellationToken,
+    /// Cancelled when the sink's receiver has closed its end.
+    pub gone: CancellationToken,
+}
+
 #[derive(Debug)]
 enum Order {
     Deliver(Vec<Job>),
@@ -68,21 +87,16 @@ enum Order {
 }
 
 impl Lane {
-    /// Opens a lane to a sink. `closing` makes it give up what is not worth waiting for; `gone` is
-    /// cancelled when the sink's receiver has closed its end.
-    pub fn open(
-        name: &str,
-        sink: Arc<dyn Sink>,
-        closing: CancellationToken,
-        gone: CancellationToken,
-        tasks: &mut JoinSet<()>,
-    ) -> Self {
+    /// Opens a lane to a sink, and starts its task among `tasks`.
+    pub fn open(name: &str, sink: Arc<dyn Sink>, parts: Parts, tasks: &mut JoinSet<()>) -> Self {
         let name: Arc<str> = name.into();
+        let Parts { ledger, closing, gone } = parts;
         let (orders, inbox) = mpsc::channel(INBOX);
         let worker = Worker {
             name: name.clone(),
             limits: sink.limits(),
             sink: sink.clone(),
+            ledger,
             queue: Queue::default(),
             gate: Gate::default(),
             calls: JoinSet::new(),
@@ -113,7 +127,7 @@ impl Lane {
         {
             // The lane's task is gone, which only happens when the relay is told to end at once.
             for job in jobs {
-                job.flight.settle(&self.name, Verdict::Left);
+                job.settle(&self.name, Verdict::LEFT);
             }
         }
     }
@@ -130,6 +144,7 @@ impl Lane {
 struct Worker {
     name: Arc<str>,
     sink: Arc<dyn Sink>,
+    ledger: Arc<Ledger>,
     limits: Limits,
     queue: Queue,
     gate: Gate,
@@ -181,7 +196,7 @@ impl Worker {
                     "left to VOD for now, so that this sink does not hold back the others"
                 );
                 for job in shed {
-                    job.flight.settle(&self.name, Verdict::Left);
+                    job.settle(&self.name, Verdict::LEFT);
                 }
             }
         }
@@ -210,7 +225,7 @@ impl Worker {
                 "not delivered while its lease lasted; VOD hands the event out again"
             );
         }
-        job.flight.settle(&self.name, Verdict::Left);
+        job.settle(&self.name, Verdict::LEFT);
     }
 
     /// Starts as many calls as the sink and its gate allow.
@@ -234,24 +249,14 @@ impl Worker {
             }
             let time_left = jobs.iter().map(|job| job.time_left(now)).max().unwrap_or_default();
             let limit = self.limits.timeout.min(time_left);
-            let parcels: Vec<_> = jobs
-                .iter()
-                .map(|job| Parcel { event: job.flight.event().clone(), attempt: job.attempt })
-                .collect();
-            let sink = self.sink.clone();
-            let call = async move {
-                match tokio::time::timeout(limit, sink.deliver(&parcels)).await {
-                    Ok(outcomes) => outcomes,
-                    Err(_) => {
-                        let limit = humantime::format_duration(limit);
-                        vec![
-                            Err(Refusal::transient(format!("no outcome within {limit}")));
-                            parcels.len()
-                        ]
-                    }
-                }
+            let call = Call {
+                sink: self.sink.clone(),
+                name: self.name.clone(),
+                ledger: self.ledger.clone(),
+                flights: jobs.iter().map(|job| (job.flight.clone(), job.attempt)).collect(),
+                limit,
             };
-            let id = self.calls.spawn(call).id();
+            let id = self.calls.spawn(call.make()).id();
             self.underway.insert(id, (jobs, now));
         }
     }
@@ -262,7 +267,7 @@ impl Worker {
             Err(error) => (error.id(), Vec::new()),
         };
         let Some((jobs, started)) = self.underway.remove(&id) else { return };
-        // A sink that panicked or answered for too few events has not said that it has the rest.
+        // A sink that panicked has not said that it has anything.
         outcomes.resize_with(jobs.len(), || Err(Refusal::transient("the sink broke down")));
         let now = time::now();
         for (job, outcome) in jobs.into_iter().zip(outcomes) {
@@ -270,7 +275,7 @@ impl Worker {
                 Ok(()) => {
                     self.gate.success();
                     self.log_delivered(&job, now - started);
-                    job.flight.settle(&self.name, Verdict::Delivered);
+                    job.settle(&self.name, Verdict::Delivered);
                 }
                 Err(Refusal::Transient { reason, retry_after }) => {
                     self.gate.failure(now);
@@ -280,11 +285,11 @@ impl Worker {
                     // The receiver works; it is the event that it does not want.
                     self.gate.success();
                     self.log_refused(&job, &reason);
-                    job.flight.settle(&self.name, Verdict::Left);
+                    job.settle(&self.name, Verdict::LEFT);
                 }
                 Err(Refusal::Closed) => {
                     self.gone.cancel();
-                    job.flight.settle(&self.name, Verdict::Left);
+                    job.settle(&self.name, Verdict::LEFT);
                 }
             }
         }
@@ -292,7 +297,8 @@ impl Worker {
 
     fn retry(&mut self, mut job: Job, reason: &str, retry_after: Option<Duration>, now: Instant) {
         let delay = job.delays.next_delay().max(retry_after.unwrap_or_default());
-        let again = delay < job.time_left(now);
+        // A spooled event waits on disk for its next try, so that it holds no other's place.
+        let again = !job.flight.is_spooled() && delay < job.time_left(now);
         if let Some(left_out) = self.failures.ask() {
             let event = job.flight.event();
             tracing::warn!(
@@ -302,13 +308,17 @@ impl Worker {
                 attempt = job.attempt,
                 left_out,
                 "not delivered: {reason}; {}",
-                if again { "trying again" } else { "VOD hands the event out again" },
+                if again || job.flight.is_spooled() {
+                    "trying again"
+                } else {
+                    "VOD hands the event out again"
+                },
             );
         }
         if again {
             self.queue.push_later(job, now + delay);
         } else {
-            job.flight.settle(&self.name, Verdict::Left);
+            job.settle(&self.name, Verdict::Left { retry_after });
         }
     }
 

@@ -20,6 +20,7 @@ struct Counts {
     pulled: AtomicU64,
     redelivered: AtomicU64,
     delivered: AtomicU64,
+    dead: AtomicU64,
     confirmed: AtomicU64,
     left: AtomicU64,
     refused_confirms: AtomicU64,
@@ -34,6 +35,8 @@ pub struct Snapshot {
     pub redelivered: u64,
     /// Deliveries that a sink acknowledged.
     pub delivered: u64,
+    /// Deliveries that a sink refused for good and that are kept as dead letters.
+    pub dead: u64,
     /// Handles that VOD confirmed.
     pub confirmed: u64,
     /// Events that were given up for this lease; VOD hands them out again.
@@ -50,6 +53,7 @@ impl std::ops::Add for Snapshot {
             pulled: self.pulled + other.pulled,
             redelivered: self.redelivered + other.redelivered,
             delivered: self.delivered + other.delivered,
+            dead: self.dead + other.dead,
             confirmed: self.confirmed + other.confirmed,
             left: self.left + other.left,
             refused_confirms: self.refused_confirms + other.refused_confirms,
@@ -94,6 +98,11 @@ impl Progress {
     /// A sink has an event.
     pub fn delivered(&self) {
         add(&self.counts.delivered, 1);
+    }
+
+    /// A sink refused an event for good, and it is kept.
+    pub fn dead(&self) {
+        add(&self.counts.dead, 1);
     }
 
     /// An event is given up for this lease.
@@ -172,6 +181,7 @@ impl Progress {
             pulled: read(&self.counts.pulled),
             redelivered: read(&self.counts.redelivered),
             delivered: read(&self.counts.delivered),
+            dead: read(&self.counts.dead),
             confirmed: read(&self.counts.confirmed),
             left: read(&self.counts.left),
             refused_confirms: read(&self.counts.refused_confirms),

@@ -20,7 +20,7 @@ use crate::exit;
 use crate::fanout::Fanout;
 use crate::flight::{self, InFlight};
 use crate::http::ClientError;
-use crate::lane::Lane;
+use crate::lane::{self, Lane};
 use crate::ledger::Ledger;
 use crate::progress::{Progress, Snapshot};
 use crate::sink::{Kind, OpenError};
@@ -214,8 +214,12 @@ impl Relay {
                     lane
                 }
                 (Some(open), _) => {
-                    let (stop, gone) = (self.stop.clone(), self.gone.clone());
-                    Lane::open(&sink.name, open, stop, gone, &mut self.stages)
+                    let parts = lane::Parts {
+                        ledger: self.ledger.clone(),
+                        closing: self.stop.clone(),
+                        gone: self.gone.clone(),
+                    };
+                    Lane::open(&sink.name, open, parts, &mut self.stages)
                 }
                 (None, None) => continue,
             };
@@ -259,13 +263,13 @@ impl Relay {
             capacity: u32::try_from(config.max_in_flight).unwrap_or(u32::MAX),
             confirm_margin: config.confirm_margin,
             confirms,
-            ledger: self.ledger.clone(),
             progress,
         });
         let retire = CancellationToken::new();
         let parts = source::Parts {
             client,
             in_flight,
+            ledger: self.ledger.clone(),
             fanout: self.fanout.subscribe(),
             lease: config.lease,
             unrouted: config.unrouted,

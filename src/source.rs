@@ -20,6 +20,7 @@ use crate::config::Unrouted;
 use crate::exit;
 use crate::fanout;
 use crate::flight::InFlight;
+use crate::ledger::Ledger;
 use crate::progress::Progress;
 use crate::quiet::Quiet;
 use crate::tencent::client::{Answer, Client};
@@ -45,6 +46,8 @@ pub struct Parts {
     pub client: Arc<Client>,
     /// The room for its events.
     pub in_flight: Arc<InFlight>,
+    /// What is settled already.
+    pub ledger: Arc<Ledger>,
     /// Where its events go.
     pub fanout: fanout::Shared,
     /// How long VOD waits for a confirm.
@@ -137,7 +140,13 @@ impl PullLoop {
         let (in_flight, fanout) = (parts.in_flight, parts.fanout);
         Self {
             client: parts.client,
-            intake: Intake::new(in_flight.clone(), fanout.clone(), parts.lease, parts.unrouted),
+            intake: Intake::new(
+                in_flight.clone(),
+                parts.ledger,
+                fanout.clone(),
+                parts.lease,
+                parts.unrouted,
+            ),
             in_flight,
             fanout,
             pace: Pace::new(parts.pulls_max, parts.once, now),

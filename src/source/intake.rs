@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::fanout::{self, Fanout};
 use crate::flight::{Delivered, InFlight, Lease};
 use crate::lane::Job;
+use crate::ledger::Ledger;
 use crate::quiet::Quiet;
 use crate::tencent::client::Answer;
 use crate::time;
@@ -22,10 +23,11 @@ const UNROUTED_TYPES_MAX: usize = 256;
 /// Takes in what a source's pulls bring.
 #[derive(Debug)]
 pub(super) struct Intake {
-    pub(super) in_flight: Arc<InFlight>,
-    pub(super) fanout: fanout::Shared,
-    pub(super) lease: Duration,
-    pub(super) unrouted: Unrouted,
+    in_flight: Arc<InFlight>,
+    ledger: Arc<Ledger>,
+    fanout: fanout::Shared,
+    lease: Duration,
+    unrouted: Unrouted,
     warned_types: HashSet<String>,
     unreadable: Quiet,
     crowded: Quiet,
@@ -43,13 +45,14 @@ pub(super) struct Brought {
 impl Intake {
     pub(super) fn new(
         in_flight: Arc<InFlight>,
+        ledger: Arc<Ledger>,
         fanout: fanout::Shared,
         lease: Duration,
         unrouted: Unrouted,
     ) -> Self {
         let warned_types = HashSet::new();
         let (unreadable, crowded) = (Quiet::default(), Quiet::default());
-        Self { in_flight, fanout, lease, unrouted, warned_types, unreadable, crowded }
+        Self { in_flight, ledger, fanout, lease, unrouted, warned_types, unreadable, crowded }
     }
 
     /// Takes in an answer, with the room that its pull had reserved.
@@ -72,10 +75,12 @@ impl Intake {
         let fanout = self.fanout.borrow().clone();
         let mut jobs: Vec<Vec<Job>> = fanout.lanes().iter().map(|_| Vec::new()).collect();
         let over = time::now() + self.lease;
-        for (event, handle) in pulled.events {
+        let ids: Vec<_> = pulled.events.iter().map(|(event, _)| event.id()).collect();
+        let settled = self.ledger.settled(&ids).await;
+        for ((event, handle), settled) in pulled.events.into_iter().zip(settled) {
             let lease = Lease { handle, ends: sent + self.lease, over };
             fresh += usize::from(!self.in_flight.progress().was_left(event.id()));
-            self.take_one(event, lease, &fanout, &mut room, &mut jobs);
+            self.take_one(event, lease, &settled, &fanout, &mut room, &mut jobs);
         }
         for (lane, jobs) in fanout.lanes().iter().zip(jobs) {
             if !jobs.is_empty() {
@@ -89,6 +94,7 @@ impl Intake {
         &mut self,
         event: Event,
         lease: Lease,
+        settled: &[Arc<str>],
         fanout: &Fanout,
         room: &mut OwnedSemaphorePermit,
         jobs: &mut [Vec<Job>],
@@ -106,8 +112,7 @@ impl Intake {
             }
             return;
         };
-        let ledger = self.in_flight.ledger();
-        if ledger.knows(id) {
+        if !settled.is_empty() {
             progress.redelivered();
         }
         let targets = fanout.targets(self.in_flight.source(), &event);
@@ -117,9 +122,9 @@ impl Intake {
         }
         let lanes = fanout.lanes();
         let lacking: Vec<_> =
-            targets.into_iter().filter(|at| !ledger.has(id, lanes[*at].name())).collect();
+            targets.into_iter().filter(|at| !settled.contains(lanes[*at].name())).collect();
         if lacking.is_empty() {
-            tracing::debug!(event.id = %id, "came again, is delivered already");
+            tracing::debug!(event.id = %id, "came again, is settled already");
             self.in_flight.confirm(Delivered { id, leases: vec![lease], place });
             return;
         }
