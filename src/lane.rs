@@ -7,7 +7,9 @@
 
 mod call;
 mod gate;
+mod job;
 mod queue;
+mod report;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,46 +21,16 @@ use tokio_util::sync::CancellationToken;
 
 use self::call::Call;
 use self::gate::Gate;
+pub use self::job::Job;
 use self::queue::Queue;
-use crate::flight::{Flight, Verdict};
+use self::report::Report;
+use crate::flight::Verdict;
 use crate::ledger::Ledger;
-use crate::quiet::Quiet;
-use crate::retry::{Delays, Policy};
 use crate::sink::{Limits, Outcome, Refusal, Sink};
 use crate::time::{self, Instant};
 
-/// Between the tries of one event: soon at first, since most faults pass at once, and at the end
-/// still a few times within a lease of 30 s.
-const RETRY: Policy = Policy { first: Duration::from_millis(200), longest: Duration::from_secs(5) };
-
 /// Orders that may wait for the lane's task, which is never busy for long.
 const INBOX: usize = 64;
-
-/// One event on its way to one sink.
-#[derive(Debug)]
-pub struct Job {
-    flight: Arc<Flight>,
-    attempt: u32,
-    delays: Delays,
-    since: Instant,
-}
-
-impl Job {
-    /// A job that has not been tried.
-    pub fn new(flight: Arc<Flight>) -> Self {
-        Self { flight, attempt: 0, delays: RETRY.delays(), since: time::now() }
-    }
-
-    /// How long the lease leaves for it; without a lease there is no end.
-    fn time_left(&self, now: Instant) -> Duration {
-        let deadline = self.flight.deadline();
-        deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now))
-    }
-
-    fn settle(&self, sink: &Arc<str>, verdict: Verdict) {
-        self.flight.settle(sink, verdict, self.attempt > 0);
-    }
-}
 
 /// The end of a lane that others hold. The lane ends when the last one is dropped and everything in
 /// it is settled.
@@ -101,8 +73,7 @@ impl Lane {
             gate: Gate::default(),
             calls: JoinSet::new(),
             underway: HashMap::new(),
-            failures: Quiet::default(),
-            refusals: Quiet::default(),
+            report: Report::new(name.clone()),
             closing,
             gone,
         };
@@ -151,8 +122,7 @@ struct Worker {
     calls: JoinSet<Vec<Outcome>>,
     /// What each call carries, kept here so that a panic in the sink loses nothing.
     underway: HashMap<Id, (Vec<Job>, Instant)>,
-    failures: Quiet,
-    refusals: Quiet,
+    report: Report,
     closing: CancellationToken,
     gone: CancellationToken,
 }
@@ -214,17 +184,7 @@ impl Worker {
     }
 
     fn leave_expired(&self, job: &Job) {
-        if let Some(left_out) = self.failures.ask() {
-            tracing::warn!(
-                sink.name = %self.name,
-                event.id = %job.flight.event().id(),
-                event.type = job.flight.event().event_type(),
-                attempts = job.attempt,
-                waited_ms = millis(job.since.elapsed()),
-                left_out,
-                "not delivered while its lease lasted; VOD hands the event out again"
-            );
-        }
+        self.report.expired(job);
         job.settle(&self.name, Verdict::LEFT);
     }
 
@@ -255,6 +215,7 @@ impl Worker {
                 ledger: self.ledger.clone(),
                 flights: jobs.iter().map(|job| (job.flight.clone(), job.attempt)).collect(),
                 limit,
+                cut_short: limit < self.limits.timeout,
             };
             let id = self.calls.spawn(call.make()).id();
             self.underway.insert(id, (jobs, now));
@@ -274,7 +235,7 @@ impl Worker {
             match outcome {
                 Ok(()) => {
                     self.gate.success();
-                    self.log_delivered(&job, now - started);
+                    self.report.delivered(&job, now - started);
                     job.settle(&self.name, Verdict::Delivered);
                 }
                 Err(Refusal::Transient { reason, retry_after }) => {
@@ -284,7 +245,7 @@ impl Worker {
                 Err(Refusal::Permanent { reason }) => {
                     // The receiver works; it is the event that it does not want.
                     self.gate.success();
-                    self.log_refused(&job, &reason);
+                    self.report.refused(&job, &reason, false);
                     job.settle(&self.name, Verdict::LEFT);
                 }
                 Err(Refusal::Closed) => {
@@ -299,56 +260,12 @@ impl Worker {
         let delay = job.delays.next_delay().max(retry_after.unwrap_or_default());
         // A spooled event waits on disk for its next try, so that it holds no other's place.
         let again = !job.flight.is_spooled() && delay < job.time_left(now);
-        if let Some(left_out) = self.failures.ask() {
-            let event = job.flight.event();
-            tracing::warn!(
-                sink.name = %self.name,
-                event.id = %event.id(),
-                event.type = event.event_type(),
-                attempt = job.attempt,
-                left_out,
-                "not delivered: {reason}; {}",
-                if again || job.flight.is_spooled() {
-                    "trying again"
-                } else {
-                    "VOD hands the event out again"
-                },
-            );
-        }
+        self.report.failed(&job, reason, again || job.flight.is_spooled());
         if again {
             self.queue.push_later(job, now + delay);
         } else {
             job.settle(&self.name, Verdict::Left { retry_after });
         }
-    }
-
-    fn log_delivered(&self, job: &Job, took: Duration) {
-        let event = job.flight.event();
-        let fields = event.fields();
-        tracing::info!(
-            event.id = %event.id(),
-            event.type = event.event_type(),
-            task.id = fields.task_id.as_deref(),
-            file.id = fields.file_id.as_deref(),
-            source.name = %job.flight.source(),
-            sink.name = %self.name,
-            attempt = job.attempt,
-            elapsed_ms = millis(took),
-            "delivered"
-        );
-    }
-
-    fn log_refused(&self, job: &Job, reason: &str) {
-        let Some(left_out) = self.refusals.ask() else { return };
-        let event = job.flight.event();
-        tracing::error!(
-            sink.name = %self.name,
-            event.id = %event.id(),
-            event.type = event.event_type(),
-            left_out,
-            "refused for good: {reason}; the event is not confirmed, so VOD hands it out again \
-             until it is taken or 4 days old"
-        );
     }
 
     /// When something is due that no message announces.
@@ -365,8 +282,4 @@ async fn sleep_until(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -9,7 +9,7 @@
 //!
 //! * Words, without any input or output: [`time`], [`retry`], [`quiet`], [`secret`], [`exit`],
 //!   [`json`], [`event`], [`format`], [`route`], [`progress`], [`ledger`], [`flight`].
-//! * Edges, each to one outside thing: [`http`], [`tencent`], [`sink`].
+//! * Edges, each to one outside thing: [`http`], [`tencent`], [`sink`], [`store`].
 //! * Stages, one loop each: [`source`] pulls, [`lane`] delivers, [`confirm`] confirms;
 //!   [`fanout`] is what leads from the first to the second.
 //! * Assembly: [`config`], [`relay`], and the [`emulator`] beside them.
@@ -38,5 +38,6 @@ pub mod secret;
 pub mod signals;
 pub mod sink;
 pub mod source;
+pub mod store;
 pub mod tencent;
 pub mod time;

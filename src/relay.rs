@@ -7,6 +7,9 @@
 //! Nothing else starts tasks that live long. The order of the end: stop pulling, let what is in the
 //! air be delivered and confirmed, close the lanes, all within the grace of the configuration.
 
+mod start;
+mod totals;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -14,46 +17,22 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, CredentialsConfig, SourceConfig};
+pub use self::start::StartError;
+use self::start::client;
+pub use self::totals::Totals;
+use crate::config::{Config, SourceConfig};
 use crate::confirm::Confirmer;
 use crate::exit;
 use crate::fanout::Fanout;
 use crate::flight::{self, InFlight};
-use crate::http::ClientError;
 use crate::lane::{self, Lane};
 use crate::ledger::Ledger;
-use crate::progress::{Progress, Snapshot};
-use crate::sink::{Kind, OpenError};
+use crate::sink::Kind;
 use crate::source::{self, End, News};
-use crate::tencent::client::{Client, Settings};
-use crate::tencent::credential::{Credential, Credentials, Flawed, Outside};
+use crate::tencent::client::Client;
 
 /// How many pieces of news may wait; each source rarely has any.
 const NEWS: usize = 64;
-
-/// Why the relay cannot start, or cannot take over a new configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A sink cannot be opened.
-    #[error(transparent)]
-    Sink(#[from] OpenError),
-    /// A client for VOD cannot be built.
-    #[error("source {source_name}: {error}")]
-    Client {
-        /// The source's name.
-        source_name: String,
-        /// Why.
-        error: ClientError,
-    },
-    /// Credentials that VOD cannot know.
-    #[error("source {source_name}: {flaw}")]
-    Credentials {
-        /// The source's name.
-        source_name: String,
-        /// What is wrong with them.
-        flaw: Flawed,
-    },
-}
 
 /// A relay that runs.
 #[derive(Debug)]
@@ -90,31 +69,6 @@ enum State {
     Starting,
     Live,
     Refused(u8),
-}
-
-/// The counts of all sources, to be read at any time.
-#[derive(Debug, Clone, Default)]
-pub struct Totals(Arc<std::sync::Mutex<HashMap<String, Arc<Progress>>>>);
-
-impl Totals {
-    /// The sum over all sources now.
-    pub fn snapshot(&self) -> Snapshot {
-        let sources = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        sources.values().fold(Snapshot::default(), |sum, one| sum + one.snapshot())
-    }
-
-    /// How many events a run that ends leaves to VOD.
-    pub fn left_over(&self) -> u64 {
-        let sources = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        sources.values().map(|progress| progress.left_over()).sum()
-    }
-
-    /// The progress of a source, the same one when it starts again after a reload.
-    fn of(&self, source: &str, once: bool) -> Arc<Progress> {
-        let mut sources = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let new = || Arc::new(if once { Progress::of_one_run() } else { Progress::default() });
-        sources.entry(source.to_owned()).or_insert_with(new).clone()
-    }
 }
 
 impl Relay {
@@ -365,27 +319,6 @@ impl Relay {
         let left = if once { totals.left_over() } else { 0 };
         worse(code, if left > 0 { exit::LEFT_OVER } else { exit::OK })
     }
-}
-
-fn client(config: &SourceConfig) -> Result<Client, StartError> {
-    let source_name = || config.name.clone();
-    let credentials = match &config.credentials {
-        CredentialsConfig::Fixed { secret_id, secret_key, token } => {
-            let credential = Credential::new(secret_id.clone(), secret_key.clone(), token.clone())
-                .map_err(|flaw| StartError::Credentials { source_name: source_name(), flaw })?;
-            Credentials::fixed(credential)
-        }
-        CredentialsConfig::Chain => Credentials::usual(Outside::of_this_process()),
-    };
-    let settings = Settings {
-        endpoint: config.endpoint.clone(),
-        region: config.region.clone(),
-        sub_app_id: config.sub_app_id,
-        request_timeout: config.request_timeout,
-        max_requests_per_second: config.max_requests_per_second,
-    };
-    Client::new(settings, credentials)
-        .map_err(|error| StartError::Client { source_name: source_name(), error })
 }
 
 /// Of two exit codes the one that tells more: what a person must mend comes first.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::report::REMEDY;
 use crate::flight::Flight;
 use crate::ledger::Ledger;
 use crate::sink::{Outcome, Parcel, Refusal, Sink};
@@ -17,6 +18,8 @@ pub(super) struct Call {
     pub(super) flights: Vec<(Arc<Flight>, u32)>,
     /// The most time for it.
     pub(super) limit: Duration,
+    /// Whether that is the lease's limit, shorter than the sink's own.
+    pub(super) cut_short: bool,
 }
 
 impl Call {
@@ -30,7 +33,11 @@ impl Call {
         let deliver = tokio::time::timeout(self.limit, self.sink.deliver(&parcels));
         let mut outcomes = deliver.await.unwrap_or_else(|_| {
             let limit = humantime::format_duration(self.limit);
-            vec![Err(Refusal::transient(format!("no outcome within {limit}"))); parcels.len()]
+            let reason = match self.cut_short {
+                false => format!("no outcome within {limit}"),
+                true => format!("no outcome within {limit}, as long as the lease lasted; {REMEDY}"),
+            };
+            vec![Err(Refusal::transient(reason)); parcels.len()]
         });
         // A sink that answered for too few events has not said that it has the rest.
         outcomes.resize_with(parcels.len(), || Err(Refusal::transient("the sink gave no outcome")));

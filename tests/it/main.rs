@@ -8,6 +8,7 @@ mod readme;
 mod sinks;
 mod stories;
 mod systemd;
+mod store;
 mod tc3;
 mod tidy;
 mod world;

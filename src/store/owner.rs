@@ -1,0 +1,58 @@
+//! The one process that has a state directory.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+
+use super::StoreError;
+use super::place::{MODE, Place};
+
+/// The lock on a state directory, held until this is dropped, however the process ends.
+///
+/// The file stays: if it were removed, two processes could each lock a file of that name.
+#[derive(Debug)]
+pub(super) struct Owner {
+    _lock: File,
+}
+
+impl Owner {
+    pub(super) fn of(place: &Place) -> Result<Self, StoreError> {
+        let path = place.lock();
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(MODE)
+            .open(&path)
+            .map_err(|error| StoreError::unusable("open the lock file", &path, &error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Owned {
+                    dir: place.dir().into(),
+                    pid: read_pid(&mut file),
+                });
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(StoreError::unusable("lock", &path, &error));
+            }
+        }
+        // The number is for people only, so a disk too full for it is no reason to stay down.
+        if let Err(error) = write_pid(&mut file) {
+            tracing::debug!("failed to write the process id to {}: {error}", path.display());
+        }
+        Ok(Self { _lock: file })
+    }
+}
+
+fn write_pid(file: &mut File) -> std::io::Result<()> {
+    file.set_len(0)?;
+    writeln!(file, "{}", std::process::id())
+}
+
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
