@@ -4,6 +4,7 @@
 
 mod config;
 mod emulator;
+mod readme;
 mod sinks;
 mod store;
 mod stories;
