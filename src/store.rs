@@ -95,6 +95,7 @@ struct Shared {
     limits: Limits,
     spool: Mutex<SpoolStats>,
     commits: AtomicU64,
+    log_bytes: AtomicU64,
 }
 
 impl Store {
@@ -160,8 +161,13 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let reading = connection::reading(&place)?;
         let dir = place.dir().to_path_buf();
-        let (spool, commits) = (Mutex::default(), AtomicU64::new(0));
-        let shared = Arc::new(Shared { place, limits, spool, commits });
+        let shared = Arc::new(Shared {
+            place,
+            limits,
+            spool: Mutex::default(),
+            commits: AtomicU64::new(0),
+            log_bytes: AtomicU64::new(0),
+        });
         spool::refresh(&connection, &shared)
             .map_err(|error| StoreError::sqlite("read", shared.place.database(), &error))?;
         let no_thread = |error| StoreError::unusable("start a thread for", &dir, &error);
@@ -179,6 +185,15 @@ impl Store {
 impl Shared {
     fn count_commit(&self) {
         self.commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The bytes of the log that are not in the database's own file yet.
+    fn log_bytes(&self) -> u64 {
+        self.log_bytes.load(Ordering::Relaxed)
+    }
+
+    fn set_log_bytes(&self, bytes: u64) {
+        self.log_bytes.store(bytes, Ordering::Relaxed);
     }
 
     fn spool_stats(&self) -> SpoolStats {

@@ -143,10 +143,12 @@ impl StoreError {
             }
             Some(ErrorCode::DiskFull) => Self::no_space(path, "the disk is full"),
             _ => match error {
-                // A value of another type than the schema has: only damage can bring that about.
-                rusqlite::Error::FromSqlConversionFailure(..)
+                // Values that this program does not write: only damage can bring them about.
+                rusqlite::Error::Utf8Error(..)
+                | rusqlite::Error::FromSqlConversionFailure(..)
                 | rusqlite::Error::IntegralValueOutOfRange(..)
-                | rusqlite::Error::InvalidColumnType(..) => Self::damaged(path, reason),
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::QueryReturnedNoRows => Self::damaged(path, reason),
                 _ => Self::Failed { doing, path: path.into(), reason },
             },
         }

@@ -12,7 +12,7 @@ use super::place::{MODE, Place};
 /// The file stays: if it were removed, two processes could each lock a file of that name.
 #[derive(Debug)]
 pub(super) struct Owner {
-    _lock: File,
+    lock: File,
 }
 
 impl Owner {
@@ -42,7 +42,17 @@ impl Owner {
         if let Err(error) = write_pid(&mut file) {
             tracing::debug!("failed to write the process id to {}: {error}", path.display());
         }
-        Ok(Self { _lock: file })
+        Ok(Self { lock: file })
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // A process that is being started at this moment has a copy of the file, for an instant, and
+        // would hold the lock on.
+        if let Err(error) = self.lock.unlock() {
+            tracing::debug!("failed to unlock the state directory: {error}");
+        }
     }
 }
 
