@@ -60,7 +60,7 @@ use self::owner::Owner;
 use self::place::Place;
 use self::reader::Reader;
 pub use self::spool::{Appended, NewSpooled, SpoolKey, SpoolStats, Spooled};
-use self::writer::Writer;
+use self::writer::{AtEnd, Writer};
 
 /// The store's limits that are not the disk's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +144,11 @@ impl Store {
         if !place.is_there()? {
             return Err(StoreError::Missing { dir: state_dir.into() });
         }
+        // While nobody writes to it the log can be looked at, and it must be: the last to close the
+        // database empties it.
+        if let Some(_nobody) = owner::absent(&place) {
+            place.examine_log()?;
+        }
         let connection = connection::writing(&place)?;
         let found = connection::version(&connection, &place)?;
         if found < schema::VERSION {
@@ -170,9 +175,10 @@ impl Store {
         });
         spool::refresh(&connection, &shared)
             .map_err(|error| StoreError::sqlite("read", shared.place.database(), &error))?;
+        let at_end = if owner.is_some() { AtEnd::EmptyLog } else { AtEnd::LeaveLog };
         let no_thread = |error| StoreError::unusable("start a thread for", &dir, &error);
         let reader = Reader::start(reading, shared.clone()).map_err(no_thread)?;
-        let writer = Writer::start(connection, shared.clone()).map_err(no_thread)?;
+        let writer = Writer::start(connection, shared.clone(), at_end).map_err(no_thread)?;
         Ok(Self { reader, writer, shared, _owner: owner })
     }
 

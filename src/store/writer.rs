@@ -102,10 +102,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, shared: Arc<Shared>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        shared: Arc<Shared>,
+        at_end: AtEnd,
+    ) -> std::io::Result<Self> {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let runtime = Builder::new_current_thread().enable_time().build()?;
-        let desk = Desk { connection, shared, log: Log::Filling };
+        let desk = Desk { connection, shared, log: Log::Filling, at_end };
         let thread = thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || desk.run(&runtime, waiting))?;
@@ -137,6 +141,15 @@ impl Drop for Writer {
     }
 }
 
+/// What happens to the log when the thread ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AtEnd {
+    /// It is moved into the database's own file, for which writers wait.
+    EmptyLog,
+    /// It is left to the owner of the directory, who may be writing.
+    LeaveLog,
+}
+
 /// How much of the log is not in the database's own file yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Log {
@@ -151,6 +164,7 @@ struct Desk {
     connection: Connection,
     shared: Arc<Shared>,
     log: Log,
+    at_end: AtEnd,
 }
 
 impl Desk {
@@ -258,6 +272,9 @@ impl Desk {
 
     /// Leaves the database's own file complete and its log empty, as far as others let it.
     fn close(self) {
+        if self.at_end == AtEnd::LeaveLog {
+            return;
+        }
         let emptied = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if let Err(error) = emptied {
             // The log is on disk and is read at the next start.

@@ -102,6 +102,8 @@ async fn a_log_that_is_damaged_before_its_end_is_reported() {
     for at in [0, 9, 17, 25, 40, 60, 2_000, 4_200, length / 2] {
         let dir = copy(&dir);
         flip(&log(&dir), at);
+        let attached = Store::attach(dir.path());
+        assert!(matches!(attached, Err(StoreError::Damaged { .. })), "{at}");
         let message = damage(&dir);
         assert!(message.contains("write-ahead log"), "{at}: {message}");
     }
