@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::writer::{Fault, Tables};
+use super::writer::Tables;
 use super::{Shared, Store, StoreError, ledger, names, room, total, value};
 use crate::event::EventId;
 
@@ -106,7 +106,7 @@ impl Store {
     ) -> Result<Vec<Appended>, StoreError> {
         let work = move |tables: &Tables<'_>| {
             let bytes = events.iter().map(|event| event.text.len() as u64).sum();
-            room::check(&tables.shared.place, bytes).map_err(Fault::Refused)?;
+            room::check(tables, bytes)?;
             let source = names::intern(tables, &source)?;
             let append = |event| append(tables, source, event);
             Ok(events.iter().map(append).collect::<rusqlite::Result<_>>()?)
