@@ -116,7 +116,7 @@ fn layers() -> Vec<Vec<String>> {
 /// The names in a text that stand as [`name`].
 fn names(text: &str) -> Vec<String> {
     let names = text.split("[`").skip(1).filter_map(|rest| rest.split_once("`]"));
-    names.map(|(name, _)| name.to_owned()).collect()
+    names.map(|(name, _)| name.trim_start_matches("mod@").to_owned()).collect()
 }
 
 /// The modules that a file names as `crate::module`, each with the line.
