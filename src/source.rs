@@ -4,7 +4,9 @@
 //! at the same time, up to `max_pulls`. A pull is sent only when there is room in the air for
 //! everything that it may bring, so that no lease runs while its event waits for room.
 
+mod contract;
 mod intake;
+mod once;
 mod pace;
 
 use std::sync::Arc;
@@ -14,15 +16,16 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use self::contract::{End, News, Parts};
 use self::intake::Intake;
+use self::once::Once;
 use self::pace::Pace;
-use crate::config::Unrouted;
 use crate::exit;
 use crate::fanout;
 use crate::flight::InFlight;
-use crate::ledger::Ledger;
 use crate::progress::Progress;
 use crate::quiet::Quiet;
+use crate::spool::Spool;
 use crate::tencent::client::{Answer, Client};
 use crate::tencent::error::{CallError, Class};
 use crate::time::{self, Instant};
@@ -39,63 +42,6 @@ const FAILURES_MAX: u32 = 10;
 /// A run that ends gives up when pulls have failed for this long.
 const FAILING_MAX: Duration = Duration::from_secs(60);
 
-/// What a source is made of.
-#[derive(Debug)]
-pub struct Parts {
-    /// Makes the calls.
-    pub client: Arc<Client>,
-    /// The room for its events.
-    pub in_flight: Arc<InFlight>,
-    /// What is settled already.
-    pub ledger: Arc<Ledger>,
-    /// Where its events go.
-    pub fanout: fanout::Shared,
-    /// How long VOD waits for a confirm.
-    pub lease: Duration,
-    /// What becomes of events that no sink takes.
-    pub unrouted: Unrouted,
-    /// The most pulls at the same time.
-    pub pulls_max: usize,
-    /// Whether to end once the queue is empty.
-    pub once: bool,
-    /// Told when VOD answers for the first time, and when it refuses.
-    pub news: mpsc::Sender<News>,
-    /// Stop now: pulls that VOD has not begun to answer are given up.
-    pub stop: CancellationToken,
-    /// Stop pulling, but wait for the pulls that are open.
-    pub retire: CancellationToken,
-}
-
-/// What a source has to say while it runs.
-#[derive(Debug)]
-pub enum News {
-    /// VOD answered a pull.
-    Live {
-        /// The source.
-        source: Arc<str>,
-    },
-    /// VOD refuses, and only a person can mend it.
-    Refused {
-        /// The source.
-        source: Arc<str>,
-        /// The exit code that says so.
-        code: u8,
-        /// What VOD said.
-        error: CallError,
-    },
-}
-
-/// How a source ended.
-#[derive(Debug, PartialEq, Eq)]
-pub enum End {
-    /// It was told to.
-    Stopped,
-    /// The queue is empty, or what is left in it was given up in this run already.
-    Drained,
-    /// It could not go on; the code says why.
-    Failed(u8),
-}
-
 /// Pulls until told to stop, or with `once` until the queue is empty, and waits until all that was
 /// pulled is settled.
 pub async fn run(parts: Parts) -> End {
@@ -111,11 +57,12 @@ struct PullLoop {
     client: Arc<Client>,
     in_flight: Arc<InFlight>,
     fanout: fanout::Shared,
+    spool: Option<Arc<Spool>>,
     intake: Intake,
     pace: Pace,
     pulls: JoinSet<Pull>,
     lease: Duration,
-    once: bool,
+    once: Once,
     news: mpsc::Sender<News>,
     stop: CancellationToken,
     retire: CancellationToken,
@@ -123,15 +70,7 @@ struct PullLoop {
     crowded_since: Option<Instant>,
     live: bool,
     failures: Quiet,
-    once_state: OnceState,
-}
-
-/// What only a run that ends keeps.
-struct OnceState {
-    /// The last answer brought nothing new.
-    drained: bool,
-    /// Deliveries and confirms when last looked at, and when they last grew.
-    progress: (u64, Instant),
+    fullness: Quiet,
 }
 
 impl PullLoop {
@@ -144,22 +83,24 @@ impl PullLoop {
                 in_flight.clone(),
                 parts.ledger,
                 fanout.clone(),
+                parts.spool.clone(),
                 parts.lease,
                 parts.unrouted,
             ),
             in_flight,
             fanout,
+            spool: parts.spool,
             pace: Pace::new(parts.pulls_max, parts.once, now),
             pulls: JoinSet::new(),
             lease: parts.lease,
-            once: parts.once,
+            once: Once::new(parts.once, parts.lease),
             news: parts.news,
             stop: parts.stop,
             retire: parts.retire,
             crowded_since: None,
             live: false,
             failures: Quiet::default(),
-            once_state: OnceState { drained: false, progress: (0, now) },
+            fullness: Quiet::default(),
         }
     }
 
@@ -168,8 +109,8 @@ impl PullLoop {
             self.send_pulls();
             let waits_for_room = self.crowded_since.map(|since| since + PATIENCE);
             let waits_for_time = Some(self.next_pull()).filter(|at| *at > time::now());
-            let may_end = self.once && self.once_state.drained && self.pulls.is_empty();
-            let stuck_at = self.once_state.progress.1 + self.lease;
+            let may_end = self.once.ends && self.once.drained && self.pulls.is_empty();
+            let looks_at = self.once.look_at();
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break End::Stopped,
@@ -187,14 +128,17 @@ impl PullLoop {
                 }
                 () = sleep_until(waits_for_room) => self.shed().await,
                 () = sleep_until(waits_for_time),
-                    if !self.once_state.drained && self.pulls.len() < self.pace.pulls() => {}
+                    if !self.once.drained && self.pulls.len() < self.pace.pulls() => {}
                 () = self.in_flight.idle(), if may_end => {
                     match self.progress().look_again_at() {
                         Some(at) => self.look_again(at).await,
                         None => break End::Drained,
                     }
                 }
-                () = tokio::time::sleep_until(stuck_at), if self.once => self.check_stuck(),
+                () = tokio::time::sleep_until(looks_at), if self.once.ends => {
+                    let failing = self.pace.failing().is_some();
+                    self.once.look(self.in_flight.progress(), failing);
+                }
             }
         };
         // Pulls that VOD has begun to answer, or all when retiring, still bring their events.
@@ -213,10 +157,9 @@ impl PullLoop {
     /// Sends as many pulls as the pace and the room allow.
     fn send_pulls(&mut self) {
         let now = time::now();
-        self.crowded_since = self.crowded_since.filter(|_| !self.once_state.drained);
-        while !self.once_state.drained
-            && self.pulls.len() < self.pace.pulls()
-            && self.next_pull() <= now
+        self.hold_if_full(now);
+        self.crowded_since = self.crowded_since.filter(|_| !self.once.drained);
+        while !self.once.drained && self.pulls.len() < self.pace.pulls() && self.next_pull() <= now
         {
             match self.in_flight.try_reserve(EVENTS_MAX) {
                 Some(room) => self.send_pull(room),
@@ -225,6 +168,22 @@ impl PullLoop {
                     return;
                 }
             }
+        }
+    }
+
+    /// Pauses while the spool holds as much as it may; VOD keeps the events meanwhile.
+    fn hold_if_full(&mut self, now: Instant) {
+        let Some(spool) = self.spool.as_ref().filter(|spool| spool.is_full()) else { return };
+        if self.pace.not_before() <= now {
+            self.pace.hold(now);
+        }
+        if let Some(left_out) = self.fullness.ask() {
+            tracing::warn!(
+                source.name = %self.in_flight.source(),
+                spool_max_size = spool.bounds().bytes_max,
+                left_out,
+                "the spool is full: pulling pauses until sinks have taken events from it"
+            );
         }
     }
 
@@ -257,7 +216,7 @@ impl PullLoop {
         if answer.pulled.is_empty() {
             self.pace.empty(now - asked, now);
             self.progress().queue_is_empty(sent);
-            self.once_state.drained = self.once;
+            self.once.drained = self.once.ends;
             return None;
         }
         let brought = self.intake.take(answer, room).await;
@@ -266,7 +225,10 @@ impl PullLoop {
         } else {
             self.pace.partial();
         }
-        self.once_state.drained = self.once && brought.fresh == 0;
+        if !brought.safe {
+            self.pace.hold(time::now());
+        }
+        self.once.drained = self.once.ends && (brought.fresh == 0 || !brought.safe);
         None
     }
 
@@ -288,7 +250,7 @@ impl PullLoop {
         let again_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         if let Some(code) = refused {
             tracing::error!(source.name = %source, again_ms, "VOD refuses: {error}");
-            if self.once {
+            if self.once.ends {
                 return Some(End::Failed(code));
             }
             self.tell(News::Refused { source, code, error: error.clone() }).await;
@@ -298,7 +260,7 @@ impl PullLoop {
             tracing::warn!(source.name = %source, again_ms, left_out, "no events: {error}");
         }
         let failing = self.pace.failing()?;
-        let gives_up = self.once
+        let gives_up = self.once.ends
             && self.pulls.is_empty()
             && (failing.times >= FAILURES_MAX || failing.since + FAILING_MAX <= now);
         if gives_up {
@@ -319,20 +281,7 @@ impl PullLoop {
             () = tokio::time::sleep_until(at) => {}
             () = self.stop.cancelled() => {}
         }
-        self.once_state.drained = false;
-        self.once_state.progress.1 = time::now();
-    }
-
-    /// Ends a run in which nothing has been delivered or confirmed for as long as a lease lasts:
-    /// the events would come round and round.
-    fn check_stuck(&mut self) {
-        let snapshot = self.progress().snapshot();
-        let done = snapshot.delivered + snapshot.confirmed;
-        let (before, _) = self.once_state.progress;
-        self.once_state.progress = (done, time::now());
-        if done == before && self.pace.failing().is_none() {
-            self.once_state.drained = true;
-        }
+        self.once.go_on();
     }
 
     /// Pulling waits for room. If another sink could go on meanwhile, events that wait for a sink

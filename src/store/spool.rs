@@ -31,6 +31,13 @@ pub struct NewSpooled {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpoolKey(i64);
 
+impl SpoolKey {
+    /// The key to load after, so that this one comes first.
+    pub(crate) fn just_before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
+
 /// What became of an event that was to be spooled. In each case it may be confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Appended {
