@@ -1,13 +1,14 @@
 //! Stories about vod-relay, told through real HTTP, files, processes and sockets.
 
+#![expect(unreachable_pub, reason = "nothing is outside of a test program")]
 #![expect(clippy::unwrap_used, reason = "clippy's exception for tests leaves out their helpers")]
 
 mod config;
 mod emulator;
 mod sinks;
+mod store;
 mod stories;
 mod systemd;
-mod store;
 mod tc3;
 mod tidy;
 mod world;

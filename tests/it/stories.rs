@@ -1,4 +1,5 @@
 //! Stories of the whole program: what its users rely on.
 
 mod delivery;
+mod isolation;
 mod once;
