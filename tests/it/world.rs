@@ -344,6 +344,8 @@ pub enum Answer {
     With(u16, &'static str, String),
     /// 204 once [`App::open_gate`] was called.
     Held,
+    /// 204 after this long.
+    Late(Duration),
 }
 
 impl App {
@@ -482,6 +484,10 @@ async fn receive(State(app): State<Arc<AppInner>>, headers: HeaderMap, body: Byt
         Answer::Status(code) => StatusCode::from_u16(code).unwrap().into_response(),
         Answer::With(code, name, value) => {
             (StatusCode::from_u16(code).unwrap(), [(name, value)]).into_response()
+        }
+        Answer::Late(by) => {
+            tokio::time::sleep(by).await;
+            StatusCode::NO_CONTENT.into_response()
         }
         Answer::Held => {
             let mut gate = app.gate.subscribe();
