@@ -344,6 +344,8 @@ pub enum Answer {
     With(u16, &'static str, String),
     /// 204 once [`App::open_gate`] was called.
     Held,
+    /// This once [`App::open_gate`] was called.
+    HeldThen(u16),
     /// 204 after this long.
     Late(Duration),
 }
@@ -489,12 +491,15 @@ async fn receive(State(app): State<Arc<AppInner>>, headers: HeaderMap, body: Byt
             tokio::time::sleep(by).await;
             StatusCode::NO_CONTENT.into_response()
         }
-        Answer::Held => {
-            let mut gate = app.gate.subscribe();
-            let _open = gate.wait_for(|open| *open).await;
-            StatusCode::NO_CONTENT.into_response()
-        }
+        Answer::Held => held(&app, StatusCode::NO_CONTENT).await,
+        Answer::HeldThen(code) => held(&app, StatusCode::from_u16(code).unwrap()).await,
     }
+}
+
+async fn held(app: &AppInner, status: StatusCode) -> Response {
+    let mut gate = app.gate.subscribe();
+    let _open = gate.wait_for(|open| *open).await;
+    status.into_response()
 }
 
 /// Faults of these kinds, each with this probability.

@@ -62,6 +62,22 @@ async fn a_stop_does_not_wait_for_a_sink_that_is_down() {
 }
 
 #[tokio::test]
+async fn a_stop_does_not_wait_for_a_sink_that_goes_down_meanwhile() {
+    let world = World::with_leases(Duration::from_secs(30)).await;
+    world.push(20);
+    let app = App::answering(|_| Answer::HeldThen(503)).await;
+    let relay = world.config("", &app.sink("app", "")).start();
+    app.until_received(20).await;
+    relay.signal("TERM");
+    relay.says("stopping").await;
+    world.until("no pull waits", |state| state.waiting == 0).await;
+    app.open_gate();
+    let ended = relay.end().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(!ended.stderr.contains(UNSETTLED), "neither the grace nor the leases: {ended:?}");
+}
+
+#[tokio::test]
 async fn the_grace_bounds_a_delivery_that_never_ends_and_the_event_comes_again() {
     let world = World::with(scaled(Duration::from_secs(2))).await;
     let ids = world.push(1);
