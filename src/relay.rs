@@ -288,7 +288,7 @@ impl Relay {
     async fn finish(mut self, code: u8) -> u8 {
         let grace = self.config.relay.shutdown_grace;
         let (mut loops, mut stages) = (std::mem::take(&mut self.loops), self.stages);
-        let (totals, once) = (self.totals, self.once);
+        let (totals, once, gone) = (self.totals, self.once, self.gone);
         // The lanes end when nobody can give them events any more.
         drop((self.lanes, self.sources, self.fanout, self.news));
         let ordered = async {
@@ -316,7 +316,8 @@ impl Relay {
                 code
             }
         };
-        let left = if once { totals.left_over() } else { 0 };
+        // A reader of standard output that has seen enough wants nothing more of this run.
+        let left = if once && !gone.is_cancelled() { totals.left_over() } else { 0 };
         worse(code, if left > 0 { exit::LEFT_OVER } else { exit::OK })
     }
 }
