@@ -73,9 +73,13 @@ impl<'a> MakeWriter<'a> for StatusLine {
 pub fn start(log: &Log) -> Result<StatusLine, String> {
     let wish = std::env::var(LEVEL_VARIABLE).ok().filter(|wish| !wish.is_empty());
     let level = wish.as_deref().unwrap_or(&log.level);
-    let filter: Targets = level.parse().map_err(|error| {
-        format!("{LEVEL_VARIABLE}: \"{level}\" is no log level ({error}); for example info")
-    })?;
+    if let Some(wrong) = Log::wrong_directive(level) {
+        let problem = format!("\"{wrong}\" is neither a level nor a module with its level");
+        return Err(format!("{LEVEL_VARIABLE}: {problem}; for example info,vod_relay::sink=debug"));
+    }
+    let filter: Targets = level
+        .parse()
+        .map_err(|error| format!("{LEVEL_VARIABLE}: \"{level}\" is no log level ({error})"))?;
     let status = StatusLine::default();
     let terminal = io::stderr().is_terminal();
     let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());

@@ -28,7 +28,7 @@ impl Log {
         let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
         let format = section.choice("format", &formats, "text").unwrap_or(LogFormat::Text);
         let level = section.string_or("level", "info");
-        if let Some(wrong) = level.split(',').find(|directive| !is_directive(directive)) {
+        if let Some(wrong) = Self::wrong_directive(&level) {
             section.mistake(
                 "level",
                 &format!("{} is not a level", quoted(wrong)),
@@ -37,6 +37,11 @@ impl Log {
         }
         section.finish();
         Self { format, level }
+    }
+
+    /// The part of a filter that is neither a level nor a module with its level, if there is one.
+    pub fn wrong_directive(filter: &str) -> Option<&str> {
+        filter.split(',').find(|directive| !is_directive(directive))
     }
 }
 
