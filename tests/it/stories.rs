@@ -5,6 +5,7 @@ mod cli;
 mod clock;
 mod delivery;
 mod isolation;
+mod odd_answers;
 mod once;
 mod reload;
 mod routing;
