@@ -184,7 +184,7 @@ impl Relay {
         let stdout = child
             .stdout
             .take()
-            .map_or_else(|| Printed::collect(tokio::io::empty()), |pipe| Printed::collect(pipe));
+            .map_or_else(|| Printed::collect(tokio::io::empty()), Printed::collect);
         let stderr = Printed::collect(child.stderr.take().unwrap());
         Running { child, stdout, stderr }
     }
