@@ -5,6 +5,7 @@
 
 mod config;
 mod emulator;
+mod readme;
 mod sinks;
 mod store;
 mod stories;
