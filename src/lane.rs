@@ -143,9 +143,13 @@ impl Worker {
         let closing = self.closing.clone();
         let mut open = true;
         let mut told_to_close = false;
-        while open || !self.queue.is_empty() || !self.calls.is_empty() {
+        loop {
             self.expire();
             self.start();
+            // Looked at after what may have emptied the lane: nothing would wake it up any more.
+            if !open && self.queue.is_empty() && self.calls.is_empty() {
+                return;
+            }
             let wake = self.wake_at();
             tokio::select! {
                 order = inbox.recv(), if open => match order {

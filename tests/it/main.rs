@@ -1,5 +1,6 @@
 //! Stories about vod-relay, told through real HTTP, files, processes and sockets.
 
+#![expect(unreachable_pub, reason = "nothing is outside of a test program")]
 #![expect(clippy::unwrap_used, reason = "clippy's exception for tests leaves out their helpers")]
 
 mod config;

@@ -1,4 +1,14 @@
 //! Stories of the whole program: what its users rely on.
 
+mod bounds;
+mod cli;
+mod clock;
 mod delivery;
+mod isolation;
+mod odd_answers;
 mod once;
+mod reload;
+mod routing;
+mod sinks_e2e;
+mod sources;
+mod stop;
