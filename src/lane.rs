@@ -7,7 +7,9 @@
 
 mod call;
 mod gate;
+mod job;
 mod queue;
+mod report;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,48 +19,18 @@ use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use self::call::Call;
+use self::call::{Call, Ending};
 use self::gate::Gate;
+pub use self::job::Job;
 use self::queue::Queue;
-use crate::flight::{Flight, Verdict};
+use self::report::Report;
+use crate::flight::Verdict;
 use crate::ledger::Ledger;
-use crate::quiet::Quiet;
-use crate::retry::{Delays, Policy};
-use crate::sink::{Limits, Outcome, Refusal, Sink};
+use crate::sink::{Limits, Sink};
 use crate::time::{self, Instant};
-
-/// Between the tries of one event: soon at first, since most faults pass at once, and at the end
-/// still a few times within a lease of 30 s.
-const RETRY: Policy = Policy { first: Duration::from_millis(200), longest: Duration::from_secs(5) };
 
 /// Orders that may wait for the lane's task, which is never busy for long.
 const INBOX: usize = 64;
-
-/// One event on its way to one sink.
-#[derive(Debug)]
-pub struct Job {
-    flight: Arc<Flight>,
-    attempt: u32,
-    delays: Delays,
-    since: Instant,
-}
-
-impl Job {
-    /// A job that has not been tried.
-    pub fn new(flight: Arc<Flight>) -> Self {
-        Self { flight, attempt: 0, delays: RETRY.delays(), since: time::now() }
-    }
-
-    /// How long the lease leaves for it; without a lease there is no end.
-    fn time_left(&self, now: Instant) -> Duration {
-        let deadline = self.flight.deadline();
-        deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now))
-    }
-
-    fn settle(&self, sink: &Arc<str>, verdict: Verdict) {
-        self.flight.settle(sink, verdict, self.attempt > 0);
-    }
-}
 
 /// The end of a lane that others hold. The lane ends when the last one is dropped and everything in
 /// it is settled.
@@ -74,6 +46,8 @@ pub struct Lane {
 pub struct Parts {
     /// Where deliveries are noted.
     pub ledger: Arc<Ledger>,
+    /// After how many tries an event is given up; absent means never.
+    pub max_attempts: Option<u64>,
     /// Makes the lane give up what is not worth waiting for.
     pub closing: CancellationToken,
     /// Cancelled when the sink's receiver has closed its end.
@@ -84,25 +58,26 @@ pub struct Parts {
 enum Order {
     Deliver(Vec<Job>),
     Shed { source: Arc<str>, keep: usize },
+    Recall,
 }
 
 impl Lane {
     /// Opens a lane to a sink, and starts its task among `tasks`.
     pub fn open(name: &str, sink: Arc<dyn Sink>, parts: Parts, tasks: &mut JoinSet<()>) -> Self {
         let name: Arc<str> = name.into();
-        let Parts { ledger, closing, gone } = parts;
+        let Parts { ledger, max_attempts, closing, gone } = parts;
         let (orders, inbox) = mpsc::channel(INBOX);
         let worker = Worker {
             name: name.clone(),
             limits: sink.limits(),
             sink: sink.clone(),
             ledger,
+            max_attempts,
             queue: Queue::default(),
             gate: Gate::default(),
             calls: JoinSet::new(),
             underway: HashMap::new(),
-            failures: Quiet::default(),
-            refusals: Quiet::default(),
+            report: Report::new(name.clone()),
             closing,
             gone,
         };
@@ -127,9 +102,15 @@ impl Lane {
         {
             // The lane's task is gone, which only happens when the relay is told to end at once.
             for job in jobs {
-                job.settle(&self.name, Verdict::LEFT);
+                job.settle(Verdict::LEFT);
             }
         }
+    }
+
+    /// Gives spooled events that wait back to the spool.
+    pub async fn recall(&self) {
+        // If the lane's task is gone there is nothing left to give back.
+        let _ = self.orders.send(Order::Recall).await;
     }
 
     /// Leaves all but `keep` of the source's waiting events to VOD, so that a sink that does not
@@ -145,14 +126,14 @@ struct Worker {
     name: Arc<str>,
     sink: Arc<dyn Sink>,
     ledger: Arc<Ledger>,
+    max_attempts: Option<u64>,
     limits: Limits,
     queue: Queue,
     gate: Gate,
-    calls: JoinSet<Vec<Outcome>>,
+    calls: JoinSet<Vec<Ending>>,
     /// What each call carries, kept here so that a panic in the sink loses nothing.
     underway: HashMap<Id, (Vec<Job>, Instant)>,
-    failures: Quiet,
-    refusals: Quiet,
+    report: Report,
     closing: CancellationToken,
     gone: CancellationToken,
 }
@@ -187,45 +168,38 @@ impl Worker {
                 let underway = self.underway.values().flat_map(|(jobs, _)| jobs);
                 let underway = underway.filter(|job| *job.flight.source() == source).count();
                 let shed = self.queue.shed(&source, keep.saturating_sub(underway));
-                if shed.is_empty() {
-                    return;
+                if !shed.is_empty() {
+                    let events = shed.len();
+                    tracing::debug!(sink.name = %self.name, events, "left to VOD for now");
                 }
-                tracing::debug!(
-                    sink.name = %self.name,
-                    events = shed.len(),
-                    "left to VOD for now, so that this sink does not hold back the others"
-                );
-                for job in shed {
-                    job.settle(&self.name, Verdict::LEFT);
-                }
+                shed.iter().for_each(|job| job.settle(Verdict::LEFT));
+            }
+            Order::Recall => {
+                let recalled = self.queue.take_where(|job| job.flight.is_spooled());
+                recalled.iter().for_each(|job| job.settle(Verdict::LEFT));
             }
         }
     }
 
-    /// Gives up what can no longer be delivered within its lease, and while closing what waits for
-    /// a sink that is down.
+    /// Gives up what can no longer be delivered within its lease; while closing also what waits for
+    /// a sink that is down, and what is safe in the spool.
     fn expire(&mut self) {
         let now = time::now();
         self.queue.wake(now);
-        let give_up_all = self.closing.is_cancelled() && self.gate.is_shut();
-        for job in self.queue.take_expired(now, give_up_all) {
+        if self.closing.is_cancelled() {
+            let down = self.gate.is_shut();
+            for job in self.queue.take_where(|job| down || job.flight.is_spooled()) {
+                job.settle(Verdict::LEFT);
+            }
+        }
+        for job in self.queue.take_expired(now) {
             self.leave_expired(&job);
         }
     }
 
     fn leave_expired(&self, job: &Job) {
-        if let Some(left_out) = self.failures.ask() {
-            tracing::warn!(
-                sink.name = %self.name,
-                event.id = %job.flight.event().id(),
-                event.type = job.flight.event().event_type(),
-                attempts = job.attempt,
-                waited_ms = millis(job.since.elapsed()),
-                left_out,
-                "not delivered while its lease lasted; VOD hands the event out again"
-            );
-        }
-        job.settle(&self.name, Verdict::LEFT);
+        self.report.expired(job);
+        job.settle(Verdict::LEFT);
     }
 
     /// Starts as many calls as the sink and its gate allow.
@@ -253,43 +227,48 @@ impl Worker {
                 sink: self.sink.clone(),
                 name: self.name.clone(),
                 ledger: self.ledger.clone(),
+                max_attempts: self.max_attempts,
                 flights: jobs.iter().map(|job| (job.flight.clone(), job.attempt)).collect(),
                 limit,
+                cut_short: limit < self.limits.timeout,
             };
             let id = self.calls.spawn(call.make()).id();
             self.underway.insert(id, (jobs, now));
         }
     }
 
-    fn finish(&mut self, done: Result<(Id, Vec<Outcome>), JoinError>) {
-        let (id, mut outcomes) = match done {
+    fn finish(&mut self, done: Result<(Id, Vec<Ending>), JoinError>) {
+        let (id, mut endings) = match done {
             Ok(done) => done,
             Err(error) => (error.id(), Vec::new()),
         };
         let Some((jobs, started)) = self.underway.remove(&id) else { return };
         // A sink that panicked has not said that it has anything.
-        outcomes.resize_with(jobs.len(), || Err(Refusal::transient("the sink broke down")));
+        endings.resize_with(jobs.len(), || Ending::Failed {
+            reason: "the sink broke down".to_owned(),
+            retry_after: None,
+        });
         let now = time::now();
-        for (job, outcome) in jobs.into_iter().zip(outcomes) {
-            match outcome {
-                Ok(()) => {
+        for (job, ending) in jobs.into_iter().zip(endings) {
+            match ending {
+                Ending::Delivered => {
                     self.gate.success();
-                    self.log_delivered(&job, now - started);
-                    job.settle(&self.name, Verdict::Delivered);
+                    self.report.delivered(&job, now - started);
+                    job.settle(Verdict::Delivered);
                 }
-                Err(Refusal::Transient { reason, retry_after }) => {
+                Ending::Failed { reason, retry_after } => {
                     self.gate.failure(now);
                     self.retry(job, &reason, retry_after, now);
                 }
-                Err(Refusal::Permanent { reason }) => {
+                Ending::Refused { reason, kept } => {
                     // The receiver works; it is the event that it does not want.
                     self.gate.success();
-                    self.log_refused(&job, &reason);
-                    job.settle(&self.name, Verdict::LEFT);
+                    self.report.refused(&job, &reason, kept);
+                    job.settle(if kept { Verdict::Dead } else { Verdict::LEFT });
                 }
-                Err(Refusal::Closed) => {
+                Ending::Closed => {
                     self.gone.cancel();
-                    job.settle(&self.name, Verdict::LEFT);
+                    job.settle(Verdict::LEFT);
                 }
             }
         }
@@ -299,56 +278,12 @@ impl Worker {
         let delay = job.delays.next_delay().max(retry_after.unwrap_or_default());
         // A spooled event waits on disk for its next try, so that it holds no other's place.
         let again = !job.flight.is_spooled() && delay < job.time_left(now);
-        if let Some(left_out) = self.failures.ask() {
-            let event = job.flight.event();
-            tracing::warn!(
-                sink.name = %self.name,
-                event.id = %event.id(),
-                event.type = event.event_type(),
-                attempt = job.attempt,
-                left_out,
-                "not delivered: {reason}; {}",
-                if again || job.flight.is_spooled() {
-                    "trying again"
-                } else {
-                    "VOD hands the event out again"
-                },
-            );
-        }
+        self.report.failed(&job, reason, again || job.flight.is_spooled());
         if again {
             self.queue.push_later(job, now + delay);
         } else {
-            job.settle(&self.name, Verdict::Left { retry_after });
+            job.settle(Verdict::Left { retry_after });
         }
-    }
-
-    fn log_delivered(&self, job: &Job, took: Duration) {
-        let event = job.flight.event();
-        let fields = event.fields();
-        tracing::info!(
-            event.id = %event.id(),
-            event.type = event.event_type(),
-            task.id = fields.task_id.as_deref(),
-            file.id = fields.file_id.as_deref(),
-            source.name = %job.flight.source(),
-            sink.name = %self.name,
-            attempt = job.attempt,
-            elapsed_ms = millis(took),
-            "delivered"
-        );
-    }
-
-    fn log_refused(&self, job: &Job, reason: &str) {
-        let Some(left_out) = self.refusals.ask() else { return };
-        let event = job.flight.event();
-        tracing::error!(
-            sink.name = %self.name,
-            event.id = %event.id(),
-            event.type = event.event_type(),
-            left_out,
-            "refused for good: {reason}; the event is not confirmed, so VOD hands it out again \
-             until it is taken or 4 days old"
-        );
     }
 
     /// When something is due that no message announces.
@@ -365,8 +300,4 @@ async fn sleep_until(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

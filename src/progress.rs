@@ -1,9 +1,12 @@
 //! What became of a source's events so far.
 
+mod totals;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+pub use self::totals::Totals;
 use crate::event::EventId;
 use crate::time::Instant;
 

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::exit;
 use crate::logging::{self, StatusLine};
-use crate::relay::{Relay, Totals};
+use crate::progress::Totals;
+use crate::relay::Relay;
 use crate::signals::{Request, Signals};
 
 /// How often the progress of `--once` is drawn on a terminal.
@@ -85,6 +86,7 @@ async fn serve(config: Config, path: &Path, once: bool, status: &StatusLine) -> 
         pulled = done.pulled,
         redelivered = done.redelivered,
         delivered = done.delivered,
+        dead_letters = done.dead,
         confirmed = done.confirmed,
         left = done.left,
         code,

@@ -23,6 +23,9 @@ const LONG_POLL_MIN: Duration = Duration::from_millis(1000);
 /// The pause after a first and after many empty answers that came too soon.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
+/// Between looks whether the local disk has room again.
+const HOLD: Duration = Duration::from_secs(1);
+
 /// The pace of one source's pulls.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -117,6 +120,12 @@ impl Pace {
         let delay = delay.max(error.retry_after.unwrap_or_default()).min(OPERATOR.longest);
         self.not_before = self.not_before.max(now + delay);
         delay
+    }
+
+    /// There is no room on the local disk: pulling pauses.
+    pub(super) fn hold(&mut self, now: Instant) {
+        self.pulls = 1;
+        self.not_before = self.not_before.max(now + HOLD);
     }
 
     fn succeeded(&mut self) {

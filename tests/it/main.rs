@@ -4,7 +4,9 @@
 
 mod config;
 mod emulator;
+mod readme;
 mod sinks;
+mod store;
 mod stories;
 mod systemd;
 mod tc3;

@@ -170,7 +170,7 @@ impl Mirror {
     }
 
     fn settle(&mut self, event: usize, verdict: Verdict) {
-        self.events[event].flight.as_ref().unwrap().settle(&"sink".into(), verdict, true);
+        self.events[event].flight.as_ref().unwrap().settle(verdict, true);
     }
 
     /// VOD leases the event.

@@ -1,0 +1,38 @@
+//! One event on its way to one sink.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::flight::{Flight, Verdict};
+use crate::retry::{Delays, Policy};
+use crate::time::{self, Instant};
+
+/// Between the tries of one event: soon at first, since most faults pass at once, and at the end
+/// still a few times within a lease of 30 s.
+const RETRY: Policy = Policy { first: Duration::from_millis(200), longest: Duration::from_secs(5) };
+
+/// One event on its way to one sink.
+#[derive(Debug)]
+pub struct Job {
+    pub(super) flight: Arc<Flight>,
+    pub(super) attempt: u32,
+    pub(super) delays: Delays,
+    pub(super) since: Instant,
+}
+
+impl Job {
+    /// A job that has not been tried.
+    pub fn new(flight: Arc<Flight>) -> Self {
+        Self { flight, attempt: 0, delays: RETRY.delays(), since: time::now() }
+    }
+
+    /// How long the lease leaves for it; without a lease there is no end.
+    pub(super) fn time_left(&self, now: Instant) -> Duration {
+        let deadline = self.flight.deadline();
+        deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now))
+    }
+
+    pub(super) fn settle(&self, verdict: Verdict) {
+        self.flight.settle(verdict, self.attempt > 0);
+    }
+}
