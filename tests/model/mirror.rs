@@ -263,7 +263,6 @@ fn flights_do_what_the_model_says() {
 /// Without a reload, and with a disk that works: a second flight of an event that is to be
 /// confirmed already is beyond what such a run keeps account of.
 #[test]
-#[ignore = "Progress::unconfirmed takes the end of an older lease for that of a newer one"]
 fn a_run_that_ends_knows_what_it_leaves() {
     let plan = Plan { disk_fails: false, ..delivered(2, [6, 2, 0]) };
     (0..WALKS).for_each(|seed| walk(&plan, seed, Mirror::accounts_for));
