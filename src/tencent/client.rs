@@ -12,7 +12,7 @@ use reqwest::{Response, StatusCode, Url};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{Content, EventConfig, EventsState, PULL_EVENTS, Pulled};
+use super::answer::{Body, Content, EventConfig, EventsState, PULL_EVENTS, Pulled, is_empty_queue};
 use super::credential::{Credential, Credentials};
 use super::error::{CallError, Class};
 use super::limiter::Limiter;
@@ -83,9 +83,7 @@ struct Parameters<'a> {
 
 /// An answer as it came.
 struct Raw {
-    body: String,
-    /// Whether bytes that are no UTF-8 were replaced.
-    lossy: bool,
+    body: Body,
     status: StatusCode,
     headers: HeaderMap,
     sent: Instant,
@@ -120,15 +118,8 @@ impl Client {
     pub async fn pull_events(&self, stop: &CancellationToken) -> Result<Answer, CallError> {
         let parameters = self.parameters(None);
         let raw = self.call(PULL_EVENTS, &self.pulls, &parameters, stop).await?;
-        match self.content(PULL_EVENTS, &raw).and_then(|content| content.pulled(raw.lossy)) {
-            Ok(pulled) => Ok(Answer { pulled, sent: raw.sent }),
-            Err(error) if is_empty_queue(&error) => {
-                let (events, unreadable) = (Vec::new(), Vec::new());
-                let pulled = Pulled { events, unreadable, request_id: error.request_id };
-                Ok(Answer { pulled, sent: raw.sent })
-            }
-            Err(error) => Err(error),
-        }
+        let pulled = Pulled::read(self.content(PULL_EVENTS, &raw))?;
+        Ok(Answer { pulled, sent: raw.sent })
     }
 
     /// When the rate limit lets the next pull out.
@@ -280,17 +271,13 @@ impl Client {
             let message = format!("the answer is longer than {ANSWER_BYTES_MAX} bytes");
             return Err(CallError::without_answer(action, Class::Transient, message));
         }
-        let (body, lossy) = match String::from_utf8(bytes.into()) {
-            Ok(body) => (body, false),
-            Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
-        };
-        Ok(Raw { body, lossy, status, headers, sent })
+        let body = Body::from(Vec::from(bytes));
+        Ok(Raw { body, status, headers, sent })
     }
 
     /// The content of an answer, or the error in it.
     fn content<'a>(&self, action: &'static str, raw: &'a Raw) -> Result<Content<'a>, CallError> {
-        let opened = Content::open(action, &raw.body);
-        let error = match opened {
+        let error = match raw.body.open(action) {
             Ok(content) if raw.status.is_success() => return Ok(content),
             Ok(_) => CallError::without_answer(action, Class::Transient, String::new()),
             Err(error) => error,
@@ -333,9 +320,4 @@ impl Client {
         let cause = http::cause(error, self.settings.request_timeout);
         CallError::without_answer(action, Class::Transient, format!("{endpoint}: {cause}"))
     }
-}
-
-/// Whether the "error" only says that there is nothing to pull.
-fn is_empty_queue(error: &CallError) -> bool {
-    error.action == PULL_EVENTS && error.code.as_deref() == Some("ResourceNotFound")
 }
