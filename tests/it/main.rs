@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy's exception for tests leaves out their helpers")]
 
 mod config;
+mod corpus;
 mod emulator;
 mod sinks;
 mod stories;
