@@ -1,4 +1,7 @@
 //! Stories of the whole program: what its users rely on.
 
+#[cfg(debug_assertions)]
+mod crash;
 mod delivery;
 mod once;
+mod violence;
