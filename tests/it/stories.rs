@@ -1,5 +1,6 @@
 //! Stories of the whole program: what its users rely on.
 
+mod chaos;
 #[cfg(debug_assertions)]
 mod crash;
 mod delivery;
