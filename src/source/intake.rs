@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::config::Unrouted;
+use crate::crash;
 use crate::event::Event;
 use crate::fanout::{self, Fanout};
 use crate::flight::{Delivered, InFlight, Lease};
@@ -130,6 +131,7 @@ impl Intake {
         for ((event, lease), settled) in rest.into_iter().zip(settled) {
             self.take_one(event, lease, &settled, fanout, room, &mut jobs);
         }
+        crash::point("after-intake");
         for (lane, jobs) in fanout.lanes().iter().zip(jobs) {
             if !jobs.is_empty() {
                 lane.deliver(jobs).await;
@@ -165,6 +167,7 @@ impl Intake {
         let progress = self.in_flight.progress();
         match spool.append(self.in_flight.source().clone(), new).await {
             Ok(appended) => {
+                crash::point("after-spool");
                 for ((id, lease, place), appended) in leases.into_iter().zip(appended) {
                     if !matches!(appended, Appended::Added { .. }) {
                         progress.redelivered();
