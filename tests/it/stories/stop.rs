@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use vod_relay::emulator::Options;
+use vod_relay::time;
+
 use crate::world::{Answer, App, Switch, World, scaled, sorted};
 
 const UNSETTLED: &str = "not all events in flight were settled";
@@ -9,15 +12,19 @@ const UNSETTLED: &str = "not all events in flight were settled";
 #[tokio::test]
 async fn a_stop_finishes_what_is_in_flight_and_pulls_nothing_more() {
     for signal in ["TERM", "INT"] {
-        let world = World::with_leases(Duration::from_secs(30)).await;
+        // A pull that is not given up would be open for long.
+        let hold = Duration::from_secs(9);
+        let world = World::with(Options { hold, ..Options::default() }).await;
         let ids = world.push(100);
         let app = App::answering(|_| Answer::Held).await;
         let relay = world.config("", &app.sink("app", "")).start();
         app.until_received(100).await;
+        world.until("a pull waits", |state| state.waiting > 0).await;
+        let told = time::now();
         relay.signal(signal);
         relay.says("stopping").await;
-        // The long poll that was open is given up.
         world.until("no pull waits", |state| state.waiting == 0).await;
+        assert!(told.elapsed() < hold / 2, "the long poll is given up");
         let pulls = world.calls("PullEvents");
         world.push(50);
         app.open_gate();
