@@ -113,10 +113,7 @@ impl Event {
         let mut member = None;
         for found in json::members(&text) {
             match found.key().as_ref() {
-                // The legacy callback format spells it in lower case.
-                "EventType" | "eventType" => {
-                    named_type = json::scalar(found.value).map(Cow::into_owned)
-                }
+                "EventType" => named_type = json::scalar(found.value).map(Cow::into_owned),
                 _ if member.is_none() && found.value.starts_with('{') => member = Some(found),
                 _ => {}
             }

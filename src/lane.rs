@@ -13,6 +13,7 @@ mod report;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -39,6 +40,7 @@ pub struct Lane {
     name: Arc<str>,
     orders: mpsc::Sender<Order>,
     sink: Arc<dyn Sink>,
+    share: Arc<AtomicUsize>,
 }
 
 /// What a lane needs beside its sink.
@@ -67,6 +69,7 @@ impl Lane {
         let name: Arc<str> = name.into();
         let Parts { ledger, max_attempts, closing, gone } = parts;
         let (orders, inbox) = mpsc::channel(INBOX);
+        let share = Arc::new(AtomicUsize::new(usize::MAX));
         let worker = Worker {
             name: name.clone(),
             limits: sink.limits(),
@@ -75,6 +78,7 @@ impl Lane {
             max_attempts,
             queue: Queue::default(),
             gate: Gate::default(),
+            share: share.clone(),
             calls: JoinSet::new(),
             underway: HashMap::new(),
             report: Report::new(name.clone()),
@@ -82,7 +86,7 @@ impl Lane {
             gone,
         };
         tasks.spawn(worker.run(inbox));
-        Self { name, orders, sink }
+        Self { name, orders, sink, share }
     }
 
     /// The sink's name.
@@ -93,6 +97,12 @@ impl Lane {
     /// Opens again what a log rotator may have moved away.
     pub fn reopen(&self) {
         self.sink.reopen();
+    }
+
+    /// How many events may be on their way into the sink at a time, so that a sink that does not
+    /// answer leaves room in the air for the events of others.
+    pub fn set_share(&self, events: usize) {
+        self.share.store(events.max(1), Ordering::Relaxed);
     }
 
     /// Hands events over.
@@ -130,6 +140,7 @@ struct Worker {
     limits: Limits,
     queue: Queue,
     gate: Gate,
+    share: Arc<AtomicUsize>,
     calls: JoinSet<Vec<Ending>>,
     /// What each call carries, kept here so that a panic in the sink loses nothing.
     underway: HashMap<Id, (Vec<Job>, Instant)>,
@@ -212,7 +223,7 @@ impl Worker {
         while self.calls.len() < self.limits.concurrency
             && self.gate.lets_through(now, self.calls.len())
         {
-            let jobs = self.queue.take(self.limits.batch);
+            let jobs = self.queue.take(self.limits.batch.min(self.room()));
             if jobs.is_empty() {
                 return;
             }
@@ -288,6 +299,12 @@ impl Worker {
         } else {
             job.settle(Verdict::Left { retry_after });
         }
+    }
+
+    /// How many more events may be on their way into the sink.
+    fn room(&self) -> usize {
+        let underway: usize = self.underway.values().map(|(jobs, _)| jobs.len()).sum();
+        self.share.load(Ordering::Relaxed).saturating_sub(underway)
     }
 
     /// When something is due that no message announces.

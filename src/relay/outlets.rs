@@ -93,6 +93,8 @@ impl Outlets {
         for feed in before.into_values().filter_map(|outlet| outlet.feed) {
             feed.retire.cancel();
         }
+        let share = share(config);
+        self.by_name.values().for_each(|outlet| outlet.lane.set_share(share));
         let lanes = config.sinks.iter().filter_map(|sink| self.by_name.get(&sink.name));
         Fanout::new(config.router(), lanes.map(|outlet| outlet.lane.clone()).collect())
     }
@@ -141,5 +143,15 @@ impl Outlet {
     /// Whether it is what the configuration asks for.
     fn is_of(&self, config: &SinkConfig) -> bool {
         self.kind == config.kind && self.max_attempts == config.max_attempts
+    }
+}
+
+/// How many events one sink may keep busy when there are others: an equal part for each and one
+/// to spare.
+fn share(config: &Config) -> usize {
+    let room = config.sources.iter().map(|source| source.max_in_flight).min();
+    match (room, config.sinks.len()) {
+        (Some(room), sinks @ 2..) => room / (sinks + 1),
+        _ => usize::MAX,
     }
 }
