@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastrand::Rng;
 use vod_relay::emulator::{Control, FaultKind, Faults, Options, sample};
@@ -118,7 +118,7 @@ impl Chaos {
     }
 
     async fn tell(mut self) {
-        let started = Instant::now();
+        let started = vod_relay::time::now();
         let kills = if self.full { 30 } else { 10 };
         let (mut stops, mut reloads) = (0, 0);
         let mut relay = self.relay().start();
