@@ -32,6 +32,11 @@ impl Job {
         deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now))
     }
 
+    /// Whether it takes a place among the leased events of this source.
+    pub(super) fn is_leased_from(&self, source: &Arc<str>) -> bool {
+        !self.flight.is_spooled() && self.flight.source() == source
+    }
+
     pub(super) fn settle(&self, verdict: Verdict) {
         self.flight.settle(verdict, self.attempt > 0);
     }
