@@ -34,7 +34,7 @@ pub use section::Section;
 #[cfg(test)]
 pub(crate) use section::fixture;
 pub use sink::SinkConfig;
-pub use source::{SourceConfig, Unrouted};
+pub use source::{Ack, SourceConfig, Unrouted};
 
 use crate::route::Router;
 use report::{Report, position};
@@ -146,14 +146,16 @@ impl Config {
 
 /// Reads all tables. What a mistake made unreadable is left out.
 fn read_root(root: Section<'_>) -> (Relay, Log, Vec<SourceConfig>, Vec<SinkConfig>) {
-    let relay = Relay::read(root.subsection_or_empty("relay"));
+    let section = root.subsection_or_empty("relay");
+    let relay = Relay::read(&section);
+    section.finish();
     let log = Log::read(root.subsection_or_empty("log"));
     root.unavailable("admin", "remove the table");
     let sources = tables(&root, "sources", "for example [sources.main]");
     let sources: Vec<_> = sources.into_iter().map(source::Draft::read).collect();
     let sinks = tables(&root, "sinks", "for example [sinks.app]");
     let sinks: Vec<_> = sinks.into_iter().map(sink::Draft::read).collect();
-    rules::check(&sources, &sinks);
+    rules::check(relay.state_dir.is_some(), &sources, &sinks);
     root.finish();
     let sources = sources.into_iter().filter_map(source::Draft::finish).collect();
     let sinks = sinks.into_iter().filter_map(sink::Draft::finish).collect();

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 
+use crate::crash;
 use crate::event::{EventId, Handle};
 use crate::flight::{Delivered, Lease};
 use crate::progress::Progress;
@@ -132,15 +133,23 @@ impl Caller {
         match self.call(&batch).await {
             Ok(()) => self.confirmed(&batch),
             Err(_) if batch.len() > 1 => {
+                // All at once: one that VOD keeps stumbling over must not use up the time of the
+                // others' leases. The rate limit holds for these calls too.
+                let mut calls = JoinSet::new();
                 for one in batch {
-                    let one = [one];
-                    match self.call(&one).await {
-                        Ok(()) => self.confirmed(&one),
-                        Err(error) => self.unconfirmed(&one[0], &error),
-                    }
+                    calls.spawn(self.clone().confirm_alone(one));
                 }
+                while calls.join_next().await.is_some() {}
             }
             Err(error) => batch.iter().for_each(|one| self.unconfirmed(one, &error)),
+        }
+    }
+
+    async fn confirm_alone(self: Arc<Self>, one: Pending) {
+        let one = [one];
+        match self.call(&one).await {
+            Ok(()) => self.confirmed(&one),
+            Err(error) => self.unconfirmed(&one[0], &error),
         }
     }
 
@@ -152,7 +161,11 @@ impl Caller {
         let mut delays = RETRY.delays();
         let mut tries = 0;
         loop {
-            let Err(error) = self.client.confirm_events(&handles).await else { return Ok(()) };
+            crash::point("before-confirm");
+            let Err(error) = self.client.confirm_events(&handles).await else {
+                crash::point("after-confirm");
+                return Ok(());
+            };
             tries += 1;
             let delay = delays.next_delay().max(error.retry_after.unwrap_or_default());
             let is_over = lease_ends.is_none_or(|ends| time::now() + delay >= ends);

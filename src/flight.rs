@@ -7,12 +7,13 @@
 mod in_flight;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 pub use self::in_flight::{InFlight, Parts};
 use crate::event::{Event, EventId, Handle};
+use crate::store::SpoolKey;
 use crate::time::{self, Instant};
 
 /// A handle, and the instant after which VOD hands the event out again.
@@ -56,15 +57,13 @@ impl Verdict {
     pub const LEFT: Self = Self::Left { retry_after: None };
 }
 
-/// What became of a spooled event at one sink.
+/// What became of a spooled event at the sink that it was sent to.
 #[derive(Debug)]
 pub struct SpooledVerdict {
     /// Where the event stands in the spool.
-    pub key: i64,
-    /// The event.
-    pub event: EventId,
-    /// The sink.
-    pub sink: Arc<str>,
+    pub key: SpoolKey,
+    /// The source that it came from.
+    pub source: Arc<str>,
     /// What became of it there.
     pub verdict: Verdict,
     /// Whether it was tried at all.
@@ -76,13 +75,14 @@ pub struct SpooledVerdict {
 pub struct Flight {
     event: Arc<Event>,
     source: Arc<str>,
+    received: SystemTime,
     origin: Origin,
 }
 
 #[derive(Debug)]
 enum Origin {
     Leased { sky: Arc<InFlight>, state: Mutex<State> },
-    Spooled { key: i64, verdicts: mpsc::Sender<SpooledVerdict> },
+    Spooled { key: SpoolKey, verdicts: mpsc::Sender<SpooledVerdict> },
 }
 
 #[derive(Debug)]
@@ -106,7 +106,8 @@ impl Flight {
     ) -> Arc<Self> {
         let state = State { leases: vec![lease], place: Some(place), pending: sinks, left: false };
         let (event, source) = (Arc::new(event), sky.source().clone());
-        Arc::new(Self { event, source, origin: Origin::Leased { sky, state: Mutex::new(state) } })
+        let origin = Origin::Leased { sky, state: Mutex::new(state) };
+        Arc::new(Self { event, source, received: time::wall_clock(), origin })
     }
 
     /// An event from the spool on its way to one sink. The verdict goes out by `verdicts`, which
@@ -114,11 +115,12 @@ impl Flight {
     pub fn spooled(
         event: Event,
         source: Arc<str>,
-        key: i64,
+        received: SystemTime,
+        key: SpoolKey,
         verdicts: mpsc::Sender<SpooledVerdict>,
     ) -> Arc<Self> {
         let origin = Origin::Spooled { key, verdicts };
-        Arc::new(Self { event: Arc::new(event), source, origin })
+        Arc::new(Self { event: Arc::new(event), source, received, origin })
     }
 
     /// The event has come again; its new lease joins. `false` if no lease can.
@@ -140,6 +142,11 @@ impl Flight {
     /// The source that the event came from.
     pub fn source(&self) -> &Arc<str> {
         &self.source
+    }
+
+    /// When the event came.
+    pub fn received(&self) -> SystemTime {
+        self.received
     }
 
     /// Whether the event is on local disk: no lease runs, and it may take as long as it takes.
@@ -164,14 +171,14 @@ impl Flight {
     ///
     /// The delivery is in the ledger by now, so that a redelivery after a lost confirm is
     /// recognised.
-    pub fn settle(&self, sink: &Arc<str>, verdict: Verdict, tried: bool) {
+    pub fn settle(&self, verdict: Verdict, tried: bool) {
         match &self.origin {
             Origin::Leased { sky, state } => self.settle_leased(sky, state, verdict),
             Origin::Spooled { key, verdicts } => {
-                let (key, event, sink) = (*key, self.event.id(), sink.clone());
                 // There is room for every event that the spool has sent out. If nobody listens any
                 // more the relay is ending at once, and the event is still in the spool.
-                let _ = verdicts.try_send(SpooledVerdict { key, event, sink, verdict, tried });
+                let (key, source) = (*key, self.source.clone());
+                let _ = verdicts.try_send(SpooledVerdict { key, source, verdict, tried });
             }
         }
     }

@@ -13,20 +13,21 @@ mod report;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use self::call::Call;
+use self::call::{Call, Ending};
 use self::gate::Gate;
 pub use self::job::Job;
 use self::queue::Queue;
 use self::report::Report;
 use crate::flight::Verdict;
 use crate::ledger::Ledger;
-use crate::sink::{Limits, Outcome, Refusal, Sink};
+use crate::sink::{Limits, Sink};
 use crate::time::{self, Instant};
 
 /// Orders that may wait for the lane's task, which is never busy for long.
@@ -39,6 +40,7 @@ pub struct Lane {
     name: Arc<str>,
     orders: mpsc::Sender<Order>,
     sink: Arc<dyn Sink>,
+    share: Arc<AtomicUsize>,
 }
 
 /// What a lane needs beside its sink.
@@ -46,6 +48,8 @@ pub struct Lane {
 pub struct Parts {
     /// Where deliveries are noted.
     pub ledger: Arc<Ledger>,
+    /// After how many tries an event is given up; absent means never.
+    pub max_attempts: Option<u64>,
     /// Makes the lane give up what is not worth waiting for.
     pub closing: CancellationToken,
     /// Cancelled when the sink's receiver has closed its end.
@@ -56,21 +60,25 @@ pub struct Parts {
 enum Order {
     Deliver(Vec<Job>),
     Shed { source: Arc<str>, keep: usize },
+    Recall,
 }
 
 impl Lane {
     /// Opens a lane to a sink, and starts its task among `tasks`.
     pub fn open(name: &str, sink: Arc<dyn Sink>, parts: Parts, tasks: &mut JoinSet<()>) -> Self {
         let name: Arc<str> = name.into();
-        let Parts { ledger, closing, gone } = parts;
+        let Parts { ledger, max_attempts, closing, gone } = parts;
         let (orders, inbox) = mpsc::channel(INBOX);
+        let share = Arc::new(AtomicUsize::new(usize::MAX));
         let worker = Worker {
             name: name.clone(),
             limits: sink.limits(),
             sink: sink.clone(),
             ledger,
+            max_attempts,
             queue: Queue::default(),
             gate: Gate::default(),
+            share: share.clone(),
             calls: JoinSet::new(),
             underway: HashMap::new(),
             report: Report::new(name.clone()),
@@ -78,7 +86,7 @@ impl Lane {
             gone,
         };
         tasks.spawn(worker.run(inbox));
-        Self { name, orders, sink }
+        Self { name, orders, sink, share }
     }
 
     /// The sink's name.
@@ -91,6 +99,12 @@ impl Lane {
         self.sink.reopen();
     }
 
+    /// How many events may be on their way into the sink at a time, so that a sink that does not
+    /// answer leaves room in the air for the events of others.
+    pub fn set_share(&self, events: usize) {
+        self.share.store(events.max(1), Ordering::Relaxed);
+    }
+
     /// Hands events over.
     pub async fn deliver(&self, jobs: Vec<Job>) {
         if let Err(error) = self.orders.send(Order::Deliver(jobs)).await
@@ -98,9 +112,15 @@ impl Lane {
         {
             // The lane's task is gone, which only happens when the relay is told to end at once.
             for job in jobs {
-                job.settle(&self.name, Verdict::LEFT);
+                job.settle(Verdict::LEFT);
             }
         }
+    }
+
+    /// Gives spooled events that wait back to the spool.
+    pub async fn recall(&self) {
+        // If the lane's task is gone there is nothing left to give back.
+        let _ = self.orders.send(Order::Recall).await;
     }
 
     /// Leaves all but `keep` of the source's waiting events to VOD, so that a sink that does not
@@ -116,10 +136,12 @@ struct Worker {
     name: Arc<str>,
     sink: Arc<dyn Sink>,
     ledger: Arc<Ledger>,
+    max_attempts: Option<u64>,
     limits: Limits,
     queue: Queue,
     gate: Gate,
-    calls: JoinSet<Vec<Outcome>>,
+    share: Arc<AtomicUsize>,
+    calls: JoinSet<Vec<Ending>>,
     /// What each call carries, kept here so that a panic in the sink loses nothing.
     underway: HashMap<Id, (Vec<Job>, Instant)>,
     report: Report,
@@ -132,9 +154,13 @@ impl Worker {
         let closing = self.closing.clone();
         let mut open = true;
         let mut told_to_close = false;
-        while open || !self.queue.is_empty() || !self.calls.is_empty() {
+        loop {
             self.expire();
             self.start();
+            // Looked at after what may have emptied the lane: nothing would wake it up any more.
+            if !open && self.queue.is_empty() && self.calls.is_empty() {
+                return;
+            }
             let wake = self.wake_at();
             tokio::select! {
                 order = inbox.recv(), if open => match order {
@@ -157,35 +183,38 @@ impl Worker {
                 let underway = self.underway.values().flat_map(|(jobs, _)| jobs);
                 let underway = underway.filter(|job| *job.flight.source() == source).count();
                 let shed = self.queue.shed(&source, keep.saturating_sub(underway));
-                if shed.is_empty() {
-                    return;
+                if !shed.is_empty() {
+                    let events = shed.len();
+                    tracing::debug!(sink.name = %self.name, events, "left to VOD for now");
                 }
-                tracing::debug!(
-                    sink.name = %self.name,
-                    events = shed.len(),
-                    "left to VOD for now, so that this sink does not hold back the others"
-                );
-                for job in shed {
-                    job.settle(&self.name, Verdict::LEFT);
-                }
+                shed.iter().for_each(|job| job.settle(Verdict::LEFT));
+            }
+            Order::Recall => {
+                let recalled = self.queue.take_where(|job| job.flight.is_spooled());
+                recalled.iter().for_each(|job| job.settle(Verdict::LEFT));
             }
         }
     }
 
-    /// Gives up what can no longer be delivered within its lease, and while closing what waits for
-    /// a sink that is down.
+    /// Gives up what can no longer be delivered within its lease; while closing also what waits for
+    /// a sink that is down, and what is safe in the spool.
     fn expire(&mut self) {
         let now = time::now();
         self.queue.wake(now);
-        let give_up_all = self.closing.is_cancelled() && self.gate.is_shut();
-        for job in self.queue.take_expired(now, give_up_all) {
+        if self.closing.is_cancelled() {
+            let down = self.gate.is_shut();
+            for job in self.queue.take_where(|job| down || job.flight.is_spooled()) {
+                job.settle(Verdict::LEFT);
+            }
+        }
+        for job in self.queue.take_expired(now) {
             self.leave_expired(&job);
         }
     }
 
     fn leave_expired(&self, job: &Job) {
         self.report.expired(job);
-        job.settle(&self.name, Verdict::LEFT);
+        job.settle(Verdict::LEFT);
     }
 
     /// Starts as many calls as the sink and its gate allow.
@@ -194,7 +223,7 @@ impl Worker {
         while self.calls.len() < self.limits.concurrency
             && self.gate.lets_through(now, self.calls.len())
         {
-            let jobs = self.queue.take(self.limits.batch);
+            let jobs = self.queue.take(self.limits.batch.min(self.room()));
             if jobs.is_empty() {
                 return;
             }
@@ -213,6 +242,7 @@ impl Worker {
                 sink: self.sink.clone(),
                 name: self.name.clone(),
                 ledger: self.ledger.clone(),
+                max_attempts: self.max_attempts,
                 flights: jobs.iter().map(|job| (job.flight.clone(), job.attempt)).collect(),
                 limit,
                 cut_short: limit < self.limits.timeout,
@@ -222,35 +252,38 @@ impl Worker {
         }
     }
 
-    fn finish(&mut self, done: Result<(Id, Vec<Outcome>), JoinError>) {
-        let (id, mut outcomes) = match done {
+    fn finish(&mut self, done: Result<(Id, Vec<Ending>), JoinError>) {
+        let (id, mut endings) = match done {
             Ok(done) => done,
             Err(error) => (error.id(), Vec::new()),
         };
         let Some((jobs, started)) = self.underway.remove(&id) else { return };
         // A sink that panicked has not said that it has anything.
-        outcomes.resize_with(jobs.len(), || Err(Refusal::transient("the sink broke down")));
+        endings.resize_with(jobs.len(), || Ending::Failed {
+            reason: "the sink broke down".to_owned(),
+            retry_after: None,
+        });
         let now = time::now();
-        for (job, outcome) in jobs.into_iter().zip(outcomes) {
-            match outcome {
-                Ok(()) => {
+        for (job, ending) in jobs.into_iter().zip(endings) {
+            match ending {
+                Ending::Delivered => {
                     self.gate.success();
                     self.report.delivered(&job, now - started);
-                    job.settle(&self.name, Verdict::Delivered);
+                    job.settle(Verdict::Delivered);
                 }
-                Err(Refusal::Transient { reason, retry_after }) => {
+                Ending::Failed { reason, retry_after } => {
                     self.gate.failure(now);
                     self.retry(job, &reason, retry_after, now);
                 }
-                Err(Refusal::Permanent { reason }) => {
+                Ending::Refused { reason, kept } => {
                     // The receiver works; it is the event that it does not want.
                     self.gate.success();
-                    self.report.refused(&job, &reason, false);
-                    job.settle(&self.name, Verdict::LEFT);
+                    self.report.refused(&job, &reason, kept);
+                    job.settle(if kept { Verdict::Dead } else { Verdict::LEFT });
                 }
-                Err(Refusal::Closed) => {
+                Ending::Closed => {
                     self.gone.cancel();
-                    job.settle(&self.name, Verdict::LEFT);
+                    job.settle(Verdict::LEFT);
                 }
             }
         }
@@ -264,8 +297,14 @@ impl Worker {
         if again {
             self.queue.push_later(job, now + delay);
         } else {
-            job.settle(&self.name, Verdict::Left { retry_after });
+            job.settle(Verdict::Left { retry_after });
         }
+    }
+
+    /// How many more events may be on their way into the sink.
+    fn room(&self) -> usize {
+        let underway: usize = self.underway.values().map(|(jobs, _)| jobs.len()).sum();
+        self.share.load(Ordering::Relaxed).saturating_sub(underway)
     }
 
     /// When something is due that no message announces.

@@ -8,16 +8,19 @@
 //! Data flows one way and so do imports: each layer uses only those above it in this list.
 //!
 //! * Words, without any input or output: [`time`], [`retry`], [`quiet`], [`secret`], [`exit`],
-//!   [`json`], [`event`], [`format`], [`route`], [`progress`], [`ledger`], [`flight`].
+//!   [`json`], [`crash`], [`event`], [`mod@format`], [`route`], [`progress`].
 //! * Edges, each to one outside thing: [`http`], [`tencent`], [`sink`], [`store`].
-//! * Stages, one loop each: [`source`] pulls, [`lane`] delivers, [`confirm`] confirms;
-//!   [`fanout`] is what leads from the first to the second.
+//! * Events under way: [`flight`] until they are settled, [`ledger`] once they are.
+//! * Delivery: a [`lane`] for each sink.
+//! * What leads to the lanes: [`fanout`] from the sources, [`spool`] from local disk.
+//! * The ends of a source: [`source`] pulls, [`confirm`] confirms.
 //! * Assembly: [`config`], [`relay`], and the [`emulator`] beside them.
 //! * The command line: [`logging`], [`signals`], [`cli`].
 
 pub mod cli;
 pub mod config;
 pub mod confirm;
+pub mod crash;
 pub mod emulator;
 pub mod event;
 pub mod exit;
@@ -38,6 +41,7 @@ pub mod secret;
 pub mod signals;
 pub mod sink;
 pub mod source;
+pub mod spool;
 pub mod store;
 pub mod tencent;
 pub mod time;

@@ -1,9 +1,12 @@
 //! What became of a source's events so far.
 
+mod totals;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+pub use self::totals::Totals;
 use crate::event::EventId;
 use crate::time::Instant;
 
@@ -127,7 +130,9 @@ impl Progress {
         add(&self.counts.refused_confirms, usize::from(refused));
         self.with_unsettled(|unsettled| {
             unsettled.left.remove(&event);
-            unsettled.doubtful.insert(event, lease_over);
+            // Of several handles the one that lasts longest may still hide the event.
+            let over = unsettled.doubtful.entry(event).or_insert(lease_over);
+            *over = lease_over.max(*over);
         });
     }
 

@@ -7,8 +7,9 @@
 //! Nothing else starts tasks that live long. The order of the end: stop pulling, let what is in the
 //! air be delivered and confirmed, close the lanes, all within the grace of the configuration.
 
+mod outlets;
 mod start;
-mod totals;
+mod storage;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,17 +18,18 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use self::outlets::{Common, Outlets};
 pub use self::start::StartError;
 use self::start::client;
-pub use self::totals::Totals;
-use crate::config::{Config, SourceConfig};
+use self::storage::Storage;
+use crate::config::{Ack, Config, SourceConfig};
 use crate::confirm::Confirmer;
+use crate::crash;
 use crate::exit;
 use crate::fanout::Fanout;
 use crate::flight::{self, InFlight};
-use crate::lane::{self, Lane};
 use crate::ledger::Ledger;
-use crate::sink::Kind;
+use crate::progress::Totals;
 use crate::source::{self, End, News};
 use crate::tencent::client::Client;
 
@@ -40,18 +42,21 @@ pub struct Relay {
     config: Config,
     once: bool,
     ledger: Arc<Ledger>,
-    lanes: HashMap<String, (Kind, Lane)>,
+    storage: Option<Storage>,
+    outlets: Outlets,
     sources: HashMap<String, Running>,
     totals: Totals,
     fanout: watch::Sender<Arc<Fanout>>,
     /// The sources' pull loops.
     loops: JoinSet<End>,
     names: HashMap<Id, Arc<str>>,
-    /// Lanes and confirmers, which end by themselves once no source uses them.
+    /// Lanes, feeds and confirmers, which end by themselves once nobody uses them.
     stages: JoinSet<()>,
     news: (mpsc::Sender<News>, mpsc::Receiver<News>),
     /// Stop pulling now.
     stop: CancellationToken,
+    /// Nothing more comes into the spool.
+    drain: CancellationToken,
     /// A sink's receiver has closed its end.
     gone: CancellationToken,
 }
@@ -79,22 +84,39 @@ impl Relay {
     ///
     /// A sink or a client cannot be opened. Nothing has been pulled then.
     pub fn start(config: Config, once: bool, stop: CancellationToken) -> Result<Self, StartError> {
+        let storage = Storage::open(&config.relay)?;
+        let ledger = Arc::new(Storage::ledger(storage.as_ref()));
+        let (drain, gone) = (CancellationToken::new(), CancellationToken::new());
+        let totals = Totals::new(once);
+        let common = Common {
+            ledger: ledger.clone(),
+            spool: storage.as_ref().map(|storage| storage.spool.clone()),
+            totals: totals.clone(),
+            stop: stop.clone(),
+            drain: drain.clone(),
+            gone: gone.clone(),
+        };
         let mut relay = Self {
             config: config.clone(),
             once,
-            ledger: Arc::default(),
-            lanes: HashMap::new(),
+            ledger,
+            storage,
+            outlets: Outlets::new(common),
             sources: HashMap::new(),
-            totals: Totals::default(),
+            totals,
             fanout: watch::Sender::new(Arc::default()),
             loops: JoinSet::new(),
             names: HashMap::new(),
             stages: JoinSet::new(),
             news: mpsc::channel(NEWS),
             stop,
-            gone: CancellationToken::new(),
+            drain,
+            gone,
         };
         relay.adopt(config)?;
+        if let Some(storage) = &relay.storage {
+            relay.stages.spawn(storage.upkeep(relay.drain.clone()));
+        }
         Ok(relay)
     }
 
@@ -117,6 +139,13 @@ impl Relay {
                 }
                 Some(ended) = self.loops.join_next_with_id() => {
                     code = worse(code, self.ended(ended));
+                }
+                Some(ended) = self.stages.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!("a part of the relay broke down: {error}");
+                        self.stop.cancel();
+                        code = exit::INTERNAL;
+                    }
                 }
                 Some(news) = self.news.1.recv() => {
                     if let Some(refused) = self.hear(news) {
@@ -153,37 +182,18 @@ impl Relay {
                 clients.push((source.clone(), client(source)?));
             }
         }
-        let mut opened = HashMap::new();
-        for sink in &config.sinks {
-            if self.lanes.get(&sink.name).is_none_or(|(kind, _)| *kind != sink.kind) {
-                opened.insert(sink.name.clone(), sink.kind.open(&sink.name)?);
-            }
+        if !Storage::is_of(self.storage.as_ref(), &config.relay) {
+            return Err(StartError::StateDir);
         }
+        let opened = self.outlets.open(&config)?;
         // From here on nothing can fail.
-        let mut lanes = HashMap::new();
-        for sink in &config.sinks {
-            let lane = match (opened.remove(&sink.name), self.lanes.remove(&sink.name)) {
-                (None, Some((_, lane))) => {
-                    lane.reopen();
-                    lane
-                }
-                (Some(open), _) => {
-                    let parts = lane::Parts {
-                        ledger: self.ledger.clone(),
-                        closing: self.stop.clone(),
-                        gone: self.gone.clone(),
-                    };
-                    Lane::open(&sink.name, open, parts, &mut self.stages)
-                }
-                (None, None) => continue,
-            };
-            lanes.insert(sink.name.clone(), (sink.kind.clone(), lane));
+        let fanout = self.outlets.adopt(&config, opened, &mut self.stages);
+        self.fanout.send_replace(Arc::new(fanout));
+        if let Some(storage) = &self.storage {
+            let sinks = config.sinks.iter().map(|sink| sink.name.clone()).collect();
+            let bounds = storage::bounds(&config.relay);
+            self.stages.spawn(Storage::adopt(storage.spool.clone(), bounds, sinks));
         }
-        let in_order = config.sinks.iter().filter_map(|sink| lanes.get(&sink.name));
-        let in_order = in_order.map(|(_, lane)| lane.clone()).collect();
-        self.fanout.send_replace(Arc::new(Fanout::new(config.router(), in_order)));
-        // A lane that is no longer named ends when what is in it is settled.
-        self.lanes = lanes;
         let stays = |name: &str| config.sources.iter().any(|source| source.name == name);
         let changed = |name: &str| clients.iter().any(|(source, _)| source.name == name);
         self.sources.retain(|name, running| {
@@ -193,6 +203,7 @@ impl Relay {
             }
             keep
         });
+        crash::point("reload-retired");
         for (source, client) in clients {
             self.start_source(source, client);
         }
@@ -203,7 +214,7 @@ impl Relay {
     fn start_source(&mut self, config: SourceConfig, client: Client) {
         let name: Arc<str> = config.name.as_str().into();
         let client = Arc::new(client);
-        let progress = self.totals.of(&name, self.once);
+        let progress = self.totals.of(&name);
         let (confirms, delivered) = mpsc::channel(config.max_in_flight);
         let confirmer = Confirmer {
             client: client.clone(),
@@ -225,6 +236,10 @@ impl Relay {
             in_flight,
             ledger: self.ledger.clone(),
             fanout: self.fanout.subscribe(),
+            spool: match config.ack {
+                Ack::Delivered => None,
+                Ack::Spooled => self.storage.as_ref().map(|storage| storage.spool.clone()),
+            },
             lease: config.lease,
             unrouted: config.unrouted,
             pulls_max: config.max_pulls,
@@ -248,8 +263,7 @@ impl Relay {
         let name = self.names.remove(&id);
         let name = name.as_deref().unwrap_or_default();
         match end {
-            Ok(End::Stopped | End::Drained) => exit::OK,
-            Ok(End::Failed(code)) => code,
+            Ok(end) => end.code(),
             Err(error) => {
                 tracing::error!(source.name = name, "the source broke down: {error}");
                 self.stop.cancel();
@@ -284,39 +298,48 @@ impl Relay {
         }
     }
 
-    /// Ends everything in order, within the grace.
+    /// Ends everything in order; once told to stop, within the grace.
     async fn finish(mut self, code: u8) -> u8 {
         let grace = self.config.relay.shutdown_grace;
         let (mut loops, mut stages) = (std::mem::take(&mut self.loops), self.stages);
-        let (totals, once) = (self.totals, self.once);
         // The lanes end when nobody can give them events any more.
-        drop((self.lanes, self.sources, self.fanout, self.news));
+        drop((self.outlets, self.sources, self.fanout, self.news));
         let ordered = async {
             let mut code = code;
             while let Some(ended) = loops.join_next().await {
-                code = worse(
-                    code,
-                    match ended {
-                        Ok(End::Stopped | End::Drained) => exit::OK,
-                        Ok(End::Failed(code)) => code,
-                        Err(_) => exit::INTERNAL,
-                    },
-                );
+                code = worse(code, ended.map_or(exit::INTERNAL, End::code));
             }
-            while stages.join_next().await.is_some() {}
+            self.drain.cancel();
+            while let Some(ended) = stages.join_next().await {
+                code = worse(code, ended.map_or(exit::INTERNAL, |()| exit::OK));
+            }
             code
         };
-        let code = match tokio::time::timeout(grace, ordered).await {
-            Ok(code) => code,
-            Err(_) => {
+        let out_of_time = async {
+            self.stop.cancelled().await;
+            tokio::time::sleep(grace).await;
+        };
+        let code = tokio::select! {
+            code = ordered => {
+                crash::point("stop-drained");
+                code
+            }
+            () = out_of_time => {
                 let grace = humantime::format_duration(grace);
                 tracing::warn!(
-                    "not all events in flight were settled within {grace}; VOD hands them out again"
+                    "not all events in flight were settled within {grace}; they come again"
                 );
                 code
             }
         };
-        let left = if once { totals.left_over() } else { 0 };
+        // A reader of standard output that has seen enough wants nothing more of this run.
+        if !self.once || self.gone.is_cancelled() {
+            return code;
+        }
+        let mut left = self.totals.left_over();
+        if let Some(storage) = &self.storage {
+            left += storage.left_in_spool().await;
+        }
         worse(code, if left > 0 { exit::LEFT_OVER } else { exit::OK })
     }
 }

@@ -36,6 +36,18 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// The delay after so many failed tries, from 1.
+    pub fn delay_after(self, tries: u32) -> Duration {
+        let mut delays = self.delays();
+        // By then the bound has long been the longest.
+        for _ in 1..tries.min(32) {
+            delays.next_delay();
+        }
+        delays.next_delay()
+    }
+}
+
 /// A series of growing random delays.
 #[derive(Debug)]
 pub struct Delays(ExponentialBackoff<SystemClock>);

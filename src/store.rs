@@ -60,7 +60,7 @@ use self::owner::Owner;
 use self::place::Place;
 use self::reader::Reader;
 pub use self::spool::{Appended, NewSpooled, SpoolKey, SpoolStats, Spooled};
-use self::writer::Writer;
+use self::writer::{AtEnd, Writer};
 
 /// The store's limits that are not the disk's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +95,7 @@ struct Shared {
     limits: Limits,
     spool: Mutex<SpoolStats>,
     commits: AtomicU64,
+    log_bytes: AtomicU64,
 }
 
 impl Store {
@@ -143,6 +144,11 @@ impl Store {
         if !place.is_there()? {
             return Err(StoreError::Missing { dir: state_dir.into() });
         }
+        // While nobody writes to it the log can be looked at, and it must be: the last to close the
+        // database empties it.
+        if let Some(_nobody) = owner::absent(&place) {
+            place.examine_log()?;
+        }
         let connection = connection::writing(&place)?;
         let found = connection::version(&connection, &place)?;
         if found < schema::VERSION {
@@ -160,13 +166,19 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let reading = connection::reading(&place)?;
         let dir = place.dir().to_path_buf();
-        let (spool, commits) = (Mutex::default(), AtomicU64::new(0));
-        let shared = Arc::new(Shared { place, limits, spool, commits });
+        let shared = Arc::new(Shared {
+            place,
+            limits,
+            spool: Mutex::default(),
+            commits: AtomicU64::new(0),
+            log_bytes: AtomicU64::new(0),
+        });
         spool::refresh(&connection, &shared)
             .map_err(|error| StoreError::sqlite("read", shared.place.database(), &error))?;
+        let at_end = if owner.is_some() { AtEnd::EmptyLog } else { AtEnd::LeaveLog };
         let no_thread = |error| StoreError::unusable("start a thread for", &dir, &error);
         let reader = Reader::start(reading, shared.clone()).map_err(no_thread)?;
-        let writer = Writer::start(connection, shared.clone()).map_err(no_thread)?;
+        let writer = Writer::start(connection, shared.clone(), at_end).map_err(no_thread)?;
         Ok(Self { reader, writer, shared, _owner: owner })
     }
 
@@ -179,6 +191,15 @@ impl Store {
 impl Shared {
     fn count_commit(&self) {
         self.commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The bytes of the log that are not in the database's own file yet.
+    fn log_bytes(&self) -> u64 {
+        self.log_bytes.load(Ordering::Relaxed)
+    }
+
+    fn set_log_bytes(&self, bytes: u64) {
+        self.log_bytes.store(bytes, Ordering::Relaxed);
     }
 
     fn spool_stats(&self) -> SpoolStats {

@@ -7,5 +7,6 @@ pub mod error;
 mod limiter;
 mod skew;
 pub mod tc3;
+mod wire;
 
 pub use answer::{EventConfig, EventsState, Pulled};

@@ -8,9 +8,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::crash;
 use crate::exit;
 use crate::logging::{self, StatusLine};
-use crate::relay::{Relay, Totals};
+use crate::progress::Totals;
+use crate::relay::Relay;
 use crate::signals::{Request, Signals};
 
 /// How often the progress of `--once` is drawn on a terminal.
@@ -18,6 +20,10 @@ const REDRAW: Duration = Duration::from_millis(200);
 
 /// Runs the relay to its end: the exit code.
 pub(super) fn run(path: &Path, once: bool) -> u8 {
+    if let Err(error) = crash::check() {
+        eprintln!("vod-relay: {error}");
+        return exit::USAGE;
+    }
     let config = match Config::load(path) {
         Ok(config) => config,
         Err(error) => {
@@ -85,6 +91,7 @@ async fn serve(config: Config, path: &Path, once: bool, status: &StatusLine) -> 
         pulled = done.pulled,
         redelivered = done.redelivered,
         delivered = done.delivered,
+        dead_letters = done.dead,
         confirmed = done.confirmed,
         left = done.left,
         code,

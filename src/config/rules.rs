@@ -1,12 +1,18 @@
 //! The rules that span several tables of the configuration.
 
 use super::section::{Section, shown};
+use super::source::Ack;
 use super::{sink, source};
 
-/// Reports what is wrong between the tables rather than in one of them.
-pub(super) fn check(sources: &[source::Draft<'_>], sinks: &[sink::Draft<'_>]) {
+/// Reports what is wrong between the tables rather than in one of them. `has_state_dir` says
+/// whether there is a place for what must outlast the process.
+pub(super) fn check(has_state_dir: bool, sources: &[source::Draft<'_>], sinks: &[sink::Draft<'_>]) {
+    let give = "give [relay] a state_dir";
     for source in sources {
         check_name(&source.section);
+        if source.ack == Ack::Spooled && !has_state_dir {
+            source.section.absence("ack", "\"spooled\" needs a state directory", give);
+        }
         let name = source.section.name();
         if !sinks.is_empty() && !sinks.iter().any(|sink| sink.serves(name)) {
             source.section.warn_here(
@@ -19,6 +25,9 @@ pub(super) fn check(sources: &[source::Draft<'_>], sinks: &[sink::Draft<'_>]) {
         check_name(&sink.section);
         check_sources(sink, sources);
         check_timeout(sink, sources);
+        if sink.max_attempts.is_some() && !has_state_dir {
+            sink.section.absence("max_attempts", "needs a state directory for dead letters", give);
+        }
     }
 }
 
@@ -51,7 +60,8 @@ fn check_timeout(sink: &sink::Draft<'_>, sources: &[source::Draft<'_>]) {
     let Some(kind) = sink.kind.as_ref().filter(|_| sink.section.has("timeout")) else { return };
     let timeout = kind.timeout();
     let measures = |source: &&source::Draft<'_>| {
-        sink.serves(source.section.name())
+        source.ack == Ack::Delivered
+            && sink.serves(source.section.name())
             && source.section.is_right("lease")
             && source.section.is_right("confirm_margin")
     };
@@ -68,6 +78,8 @@ fn check_timeout(sink: &sink::Draft<'_>, sources: &[source::Draft<'_>]) {
             shown(source.confirm_margin),
             shown(source.lease),
         );
-        sink.section.absence("timeout", &problem, &format!("at most \"{}\"", shown(room)));
+        let ack = source.section.path_of("ack");
+        let right = format!("at most \"{}\", or {ack} = \"spooled\"", shown(room));
+        sink.section.absence("timeout", &problem, &right);
     }
 }

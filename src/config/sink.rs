@@ -15,6 +15,9 @@ pub struct SinkConfig {
     pub sources: Option<Vec<String>>,
     /// Which of their events it takes.
     pub rule: Rule,
+    /// After how many tries of one event it is given up and becomes a dead letter; absent means
+    /// never. Tries are counted over redeliveries and restarts.
+    pub max_attempts: Option<u64>,
     /// What it is and how it delivers.
     pub kind: Kind,
 }
@@ -24,6 +27,7 @@ pub(super) struct Draft<'a> {
     pub(super) section: Section<'a>,
     pub(super) sources: Option<Vec<String>>,
     pub(super) rule: Rule,
+    pub(super) max_attempts: Option<u64>,
     /// `None` after a mistake.
     pub(super) kind: Option<Kind>,
 }
@@ -36,7 +40,8 @@ impl<'a> Draft<'a> {
             section.mistake("sources", "is empty", "leave it out to take from all sources");
         }
         let rule = Rule { events: read_events(&section), when: section.conditions("when") };
-        Self { section, sources, rule, kind }
+        let max_attempts = read_max_attempts(&section);
+        Self { section, sources, rule, max_attempts, kind }
     }
 
     /// Whether the sink takes events from this source.
@@ -46,9 +51,19 @@ impl<'a> Draft<'a> {
 
     pub(super) fn finish(self) -> Option<SinkConfig> {
         let name = self.section.name().to_owned();
-        self.section.finish();
-        Some(SinkConfig { name, sources: self.sources, rule: self.rule, kind: self.kind? })
+        let Self { section, sources, rule, max_attempts, kind } = self;
+        section.finish();
+        Some(SinkConfig { name, sources, rule, max_attempts, kind: kind? })
     }
+}
+
+fn read_max_attempts(section: &Section<'_>) -> Option<u64> {
+    let right = "a whole number from 1; leave it out to try without end";
+    let attempts = section.optional_integer("max_attempts", right)?;
+    if attempts == 0 {
+        section.mistake("max_attempts", "is 0", right);
+    }
+    Some(attempts)
 }
 
 fn read_events(section: &Section<'_>) -> Option<Vec<String>> {

@@ -28,6 +28,8 @@ pub struct SourceConfig {
     pub region: Option<String>,
     /// The sub-application whose events are pulled.
     pub sub_app_id: Option<u64>,
+    /// When VOD is told that it may forget an event.
+    pub ack: Ack,
     /// The most pulls in flight.
     pub max_pulls: usize,
     /// The most events held.
@@ -47,6 +49,15 @@ pub struct SourceConfig {
     pub credentials: CredentialsConfig,
 }
 
+/// When an event is confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ack {
+    /// Once every sink that it is routed to has it.
+    Delivered,
+    /// Once it is on local disk, synced.
+    Spooled,
+}
+
 /// What becomes of events that no sink takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unrouted {
@@ -59,6 +70,7 @@ pub enum Unrouted {
 /// A source as far as it could be read.
 pub(super) struct Draft<'a> {
     pub(super) section: Section<'a>,
+    pub(super) ack: Ack,
     pub(super) lease: Duration,
     pub(super) confirm_margin: Duration,
     /// `None` after a mistake.
@@ -71,7 +83,8 @@ impl<'a> Draft<'a> {
         let endpoint = read_endpoint(&section);
         let region = read_region(&section);
         let sub_app_id = read_sub_app_id(&section);
-        read_ack(&section);
+        let choices = [("delivered", Ack::Delivered), ("spooled", Ack::Spooled)];
+        let ack = section.choice("ack", &choices, "delivered").unwrap_or(Ack::Delivered);
         let max_pulls = section.integer("max_pulls", 8, 1..=64);
         let max_in_flight = section.integer("max_in_flight", 256, 16..=65536);
         let max_requests_per_second = section.integer("max_requests_per_second", 50, 1..=100_000);
@@ -95,6 +108,7 @@ impl<'a> Draft<'a> {
             endpoint,
             region,
             sub_app_id,
+            ack,
             max_pulls: count(max_pulls),
             max_in_flight: count(max_in_flight),
             max_requests_per_second: u32::try_from(max_requests_per_second).unwrap_or(u32::MAX),
@@ -104,7 +118,7 @@ impl<'a> Draft<'a> {
             unrouted,
             credentials,
         });
-        Self { section, lease, confirm_margin, config }
+        Self { section, ack, lease, confirm_margin, config }
     }
 
     pub(super) fn finish(self) -> Option<SourceConfig> {
@@ -125,19 +139,6 @@ fn read_type(section: &Section<'_>) {
             let problem = format!("{} is not known here", quoted(other));
             section.mistake("type", &problem, "type = \"pull\"");
         }
-    }
-}
-
-fn read_ack(section: &Section<'_>) {
-    let right = "ack = \"delivered\"";
-    match section.string_or("ack", "delivered").as_str() {
-        "delivered" => {}
-        "spooled" => section.mistake(
-            "ack",
-            "\"spooled\" is not available in this version of vod-relay",
-            right,
-        ),
-        other => section.mistake("ack", &format!("{} is not known here", quoted(other)), right),
     }
 }
 

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::report::REMEDY;
+use crate::crash;
 use crate::flight::Flight;
-use crate::ledger::Ledger;
+use crate::ledger::{Burial, Ledger};
 use crate::sink::{Outcome, Parcel, Refusal, Sink};
+use crate::store::DeadLetter;
+use crate::time;
 
 /// What a call needs.
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub(super) struct Call {
     pub(super) sink: Arc<dyn Sink>,
     pub(super) name: Arc<str>,
     pub(super) ledger: Arc<Ledger>,
+    /// After how many tries an event is given up.
+    pub(super) max_attempts: Option<u64>,
     /// The events, each with the number of this try.
     pub(super) flights: Vec<(Arc<Flight>, u32)>,
     /// The most time for it.
@@ -22,33 +27,116 @@ pub(super) struct Call {
     pub(super) cut_short: bool,
 }
 
+/// How the call ended for one event.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// The sink has it, and the ledger says so.
+    Delivered,
+    /// Trying again can help.
+    Failed { reason: String, retry_after: Option<Duration> },
+    /// Trying again cannot help. `kept` says whether it is a dead letter now.
+    Refused { reason: String, kept: bool },
+    /// The sink's receiver is gone for good.
+    Closed,
+}
+
 impl Call {
-    /// Makes the call. Deliveries are in the ledger when this returns.
-    pub(super) async fn make(self) -> Vec<Outcome> {
+    /// Makes the call. Deliveries are in the ledger and refused events are dead letters when this
+    /// returns.
+    pub(super) async fn make(self) -> Vec<Ending> {
+        let mut outcomes = self.deliver().await;
+        // A sink that answered for too few events has not said that it has the rest.
+        outcomes.resize_with(self.flights.len(), || {
+            Err(Refusal::transient("the sink gave no outcome"))
+        });
+        let noted = self.record(&outcomes).await;
+        let mut endings = Vec::with_capacity(outcomes.len());
+        for ((flight, attempt), outcome) in self.flights.iter().zip(outcomes) {
+            endings.push(match outcome {
+                // What is not noted is still in the spool and will be tried again from there; a
+                // leased event can be confirmed all the same.
+                Ok(()) if flight.is_spooled() && !noted => Ending::Failed {
+                    reason: "delivered, but the store could not note it".to_owned(),
+                    retry_after: None,
+                },
+                Ok(()) => Ending::Delivered,
+                Err(Refusal::Closed) => Ending::Closed,
+                Err(Refusal::Permanent { reason }) => self.refuse(flight, *attempt, reason).await,
+                Err(Refusal::Transient { reason, retry_after }) => {
+                    self.fail(flight, reason, retry_after).await
+                }
+            });
+        }
+        endings
+    }
+
+    async fn deliver(&self) -> Vec<Outcome> {
         let parcels: Vec<_> = self
             .flights
             .iter()
             .map(|(flight, attempt)| Parcel { event: flight.event().clone(), attempt: *attempt })
             .collect();
-        let deliver = tokio::time::timeout(self.limit, self.sink.deliver(&parcels));
-        let mut outcomes = deliver.await.unwrap_or_else(|_| {
+        crash::point("before-sink");
+        let delivered = tokio::time::timeout(self.limit, self.sink.deliver(&parcels)).await;
+        crash::point("after-sink");
+        delivered.unwrap_or_else(|_| {
             let limit = humantime::format_duration(self.limit);
             let reason = match self.cut_short {
                 false => format!("no outcome within {limit}"),
                 true => format!("no outcome within {limit}, as long as the lease lasted; {REMEDY}"),
             };
             vec![Err(Refusal::transient(reason)); parcels.len()]
-        });
-        // A sink that answered for too few events has not said that it has the rest.
-        outcomes.resize_with(parcels.len(), || Err(Refusal::transient("the sink gave no outcome")));
-        let delivered = self.flights.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
-        let delivered: Vec<_> = delivered
-            .filter(|((flight, _), _)| !flight.is_spooled())
-            .map(|((flight, _), _)| (flight.event().id(), self.name.clone()))
-            .collect();
-        if !delivered.is_empty() {
-            self.ledger.record(delivered).await;
+        })
+    }
+
+    /// Notes what was delivered: whether the ledger took it.
+    async fn record(&self, outcomes: &[Outcome]) -> bool {
+        let delivered = self.flights.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_ok());
+        let delivered: Vec<_> =
+            delivered.map(|((flight, _), _)| (flight.event().id(), self.name.clone())).collect();
+        if delivered.is_empty() {
+            return true;
         }
-        outcomes
+        let noted = self.ledger.record(delivered).await;
+        crash::point("after-ledger");
+        noted
+    }
+
+    async fn refuse(&self, flight: &Flight, attempts: u32, reason: String) -> Ending {
+        let kept = self.bury(flight, u64::from(attempts), &reason).await;
+        Ending::Refused { reason, kept }
+    }
+
+    async fn fail(&self, flight: &Flight, reason: String, retry_after: Option<Duration>) -> Ending {
+        if let Some(most) = self.max_attempts
+            && let Some(attempts) = self.ledger.count_attempt(flight.event().id(), &self.name).await
+            && attempts >= most
+        {
+            let reason = format!("{reason} (given up after {attempts} attempts)");
+            if self.bury(flight, attempts, &reason).await {
+                return Ending::Refused { reason, kept: true };
+            }
+        }
+        Ending::Failed { reason, retry_after }
+    }
+
+    async fn bury(&self, flight: &Flight, attempts: u64, reason: &str) -> bool {
+        let event = flight.event();
+        let letter = DeadLetter {
+            id: event.id(),
+            event_type: event.event_type().into(),
+            task_id: event.fields().task_id.clone(),
+            file_id: event.fields().file_id.clone(),
+            source: flight.source().clone(),
+            sink: self.name.clone(),
+            reason: reason.to_owned(),
+            attempts,
+            first_seen: flight.received(),
+            buried: time::wall_clock(),
+            text: event.text().clone(),
+        };
+        let burial = self.ledger.bury(letter).await;
+        crash::point("after-bury");
+        burial == Burial::Kept
     }
 }

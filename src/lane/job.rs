@@ -32,7 +32,7 @@ impl Job {
         deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now))
     }
 
-    pub(super) fn settle(&self, sink: &Arc<str>, verdict: Verdict) {
-        self.flight.settle(sink, verdict, self.attempt > 0);
+    pub(super) fn settle(&self, verdict: Verdict) {
+        self.flight.settle(verdict, self.attempt > 0);
     }
 }

@@ -57,14 +57,11 @@ impl Queue {
         self.ready.drain(..n).collect()
     }
 
-    /// Takes out the jobs whose lease does not last any longer, or all of them.
-    pub(super) fn take_expired(&mut self, now: Instant, all: bool) -> Vec<Job> {
-        if all {
-            let later = std::mem::take(&mut self.later).into_iter().map(|Reverse(later)| later.job);
-            return self.ready.drain(..).chain(later).collect();
-        }
-        // Leases end about in the order in which the events came, so the first tells. A retry
-        // among them may stand behind a fresher one; it is looked at again when its turn comes.
+    /// Takes out the jobs whose lease does not last any longer.
+    ///
+    /// Leases end about in the order in which the events came, so the first tells. A retry among
+    /// them may stand behind a fresher one; it is looked at again when its turn comes.
+    pub(super) fn take_expired(&mut self, now: Instant) -> Vec<Job> {
         let mut expired = Vec::new();
         while self.ready.front().is_some_and(|job| job.time_left(now) == Duration::ZERO) {
             expired.extend(self.ready.pop_front());
@@ -72,9 +69,27 @@ impl Queue {
         expired
     }
 
+    /// Takes out all jobs of a kind.
+    pub(super) fn take_where(&mut self, is_meant: impl Fn(&Job) -> bool) -> Vec<Job> {
+        let mut taken = Vec::new();
+        for Reverse(waiting) in std::mem::take(&mut self.later) {
+            match is_meant(&waiting.job) {
+                true => taken.push(waiting.job),
+                false => self.later.push(Reverse(waiting)),
+            }
+        }
+        for job in std::mem::take(&mut self.ready) {
+            match is_meant(&job) {
+                true => taken.push(job),
+                false => self.ready.push_back(job),
+            }
+        }
+        taken
+    }
+
     /// Takes out the source's jobs beyond `keep`, those first that have waited longest.
     pub(super) fn shed(&mut self, source: &Arc<str>, keep: usize) -> Vec<Job> {
-        let of_source = |job: &Job| job.flight.source() == source;
+        let of_source = |job: &Job| !job.flight.is_spooled() && job.flight.source() == source;
         let later = self.later.iter().filter(|Reverse(later)| of_source(&later.job)).count();
         let ready = self.ready.iter().filter(|job| of_source(job)).count();
         let mut excess = (ready + later).saturating_sub(keep);

@@ -3,12 +3,19 @@
 use crate::config::{CredentialsConfig, SourceConfig};
 use crate::http::ClientError;
 use crate::sink::OpenError;
+use crate::store::StoreError;
 use crate::tencent::client::{Client, Settings};
 use crate::tencent::credential::{Credential, Credentials, Flawed, Outside};
 
 /// Why the relay cannot start, or cannot take over a new configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The store in the state directory cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The state directory is another than the one in use.
+    #[error("relay.state_dir cannot change while vod-relay runs; restart it")]
+    StateDir,
     /// A sink cannot be opened.
     #[error(transparent)]
     Sink(#[from] OpenError),

@@ -8,12 +8,15 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::config::Unrouted;
+use crate::crash;
 use crate::event::Event;
 use crate::fanout::{self, Fanout};
 use crate::flight::{Delivered, InFlight, Lease};
 use crate::lane::Job;
 use crate::ledger::Ledger;
 use crate::quiet::Quiet;
+use crate::spool::Spool;
+use crate::store::{Appended, NewSpooled};
 use crate::tencent::client::Answer;
 use crate::time;
 
@@ -26,11 +29,14 @@ pub(super) struct Intake {
     in_flight: Arc<InFlight>,
     ledger: Arc<Ledger>,
     fanout: fanout::Shared,
+    /// Where events go first that are confirmed as soon as they are on disk.
+    spool: Option<Arc<Spool>>,
     lease: Duration,
     unrouted: Unrouted,
     warned_types: HashSet<String>,
     unreadable: Quiet,
     crowded: Quiet,
+    unspooled: Quiet,
 }
 
 /// What an answer brought.
@@ -40,6 +46,8 @@ pub(super) struct Brought {
     pub(super) elements: usize,
     /// Events among them that this run has not given up before.
     pub(super) fresh: usize,
+    /// Whether the local disk took what it was to take; if not, pulling more is of no use now.
+    pub(super) safe: bool,
 }
 
 impl Intake {
@@ -47,12 +55,24 @@ impl Intake {
         in_flight: Arc<InFlight>,
         ledger: Arc<Ledger>,
         fanout: fanout::Shared,
+        spool: Option<Arc<Spool>>,
         lease: Duration,
         unrouted: Unrouted,
     ) -> Self {
         let warned_types = HashSet::new();
-        let (unreadable, crowded) = (Quiet::default(), Quiet::default());
-        Self { in_flight, ledger, fanout, lease, unrouted, warned_types, unreadable, crowded }
+        let (unreadable, crowded, unspooled) = Default::default();
+        Self {
+            in_flight,
+            ledger,
+            fanout,
+            spool,
+            lease,
+            unrouted,
+            warned_types,
+            unreadable,
+            crowded,
+            unspooled,
+        }
     }
 
     /// Takes in an answer, with the room that its pull had reserved.
@@ -73,21 +93,101 @@ impl Intake {
         let elements = pulled.len();
         let mut fresh = 0;
         let fanout = self.fanout.borrow().clone();
-        let mut jobs: Vec<Vec<Job>> = fanout.lanes().iter().map(|_| Vec::new()).collect();
         let over = time::now() + self.lease;
-        let ids: Vec<_> = pulled.events.iter().map(|(event, _)| event.id()).collect();
-        let settled = self.ledger.settled(&ids).await;
-        for ((event, handle), settled) in pulled.events.into_iter().zip(settled) {
-            let lease = Lease { handle, ends: sent + self.lease, over };
+        let mut leased = Vec::with_capacity(pulled.events.len());
+        for (event, handle) in pulled.events {
             fresh += usize::from(!self.in_flight.progress().was_left(event.id()));
-            self.take_one(event, lease, &settled, &fanout, &mut room, &mut jobs);
+            leased.push((event, Lease { handle, ends: sent + self.lease, over }));
         }
+        let safe = match self.spool.clone() {
+            Some(spool) => self.take_into(&spool, leased, &fanout, &mut room).await,
+            None => {
+                self.take_off(leased, &fanout, &mut room).await;
+                true
+            }
+        };
+        Brought { elements, fresh, safe }
+    }
+
+    /// Sends events on to the lanes that lack them.
+    async fn take_off(
+        &mut self,
+        events: Vec<(Event, Lease)>,
+        fanout: &Fanout,
+        room: &mut OwnedSemaphorePermit,
+    ) {
+        // Joining comes before the ledger is read: a delivery that ends in between is then in it.
+        let progress = self.in_flight.progress();
+        let mut rest = Vec::with_capacity(events.len());
+        for (event, lease) in events {
+            match self.in_flight.join(event.id(), &lease) {
+                true => progress.redelivered(),
+                false => rest.push((event, lease)),
+            }
+        }
+        let ids: Vec<_> = rest.iter().map(|(event, _)| event.id()).collect();
+        let settled = self.ledger.settled(&ids).await;
+        let mut jobs: Vec<Vec<Job>> = fanout.lanes().iter().map(|_| Vec::new()).collect();
+        for ((event, lease), settled) in rest.into_iter().zip(settled) {
+            self.take_one(event, lease, &settled, fanout, room, &mut jobs);
+        }
+        crash::point("after-intake");
         for (lane, jobs) in fanout.lanes().iter().zip(jobs) {
             if !jobs.is_empty() {
                 lane.deliver(jobs).await;
             }
         }
-        Brought { elements, fresh }
+    }
+
+    /// Puts events on disk, from where they are delivered, and confirms them. Whether they are on
+    /// disk.
+    async fn take_into(
+        &mut self,
+        spool: &Spool,
+        events: Vec<(Event, Lease)>,
+        fanout: &Fanout,
+        room: &mut OwnedSemaphorePermit,
+    ) -> bool {
+        let (mut new, mut leases) = (Vec::new(), Vec::new());
+        for (event, lease) in events {
+            let Some(place) = self.place(&event, room) else { continue };
+            let targets = fanout.targets(self.in_flight.source(), &event);
+            if targets.is_empty() {
+                self.take_unrouted(&event, lease, place);
+                continue;
+            }
+            let sinks = targets.into_iter().map(|at| fanout.lanes()[at].name().clone()).collect();
+            let (id, text) = (event.id(), event.text().clone());
+            new.push(NewSpooled { id, text, sinks, received: time::wall_clock() });
+            leases.push((id, lease, place));
+        }
+        if new.is_empty() {
+            return true;
+        }
+        let progress = self.in_flight.progress();
+        match spool.append(self.in_flight.source().clone(), new).await {
+            Ok(appended) => {
+                crash::point("after-spool");
+                for ((id, lease, place), appended) in leases.into_iter().zip(appended) {
+                    if !matches!(appended, Appended::Added { .. }) {
+                        progress.redelivered();
+                    }
+                    self.in_flight.confirm(Delivered { id, leases: vec![lease], place });
+                }
+                true
+            }
+            Err(error) => {
+                leases.iter().for_each(|(id, _, _)| progress.left(*id));
+                if let Some(left_out) = self.unspooled.ask() {
+                    tracing::error!(
+                        source.name = %self.in_flight.source(),
+                        left_out,
+                        "events are not confirmed, and pulling pauses: {error}"
+                    );
+                }
+                false
+            }
+        }
     }
 
     fn take_one(
@@ -105,13 +205,7 @@ impl Intake {
             progress.redelivered();
             return;
         }
-        let Some(place) = room.split(1).or_else(|| self.in_flight.try_reserve(1)) else {
-            progress.left(id);
-            if let Some(left_out) = self.crowded.ask() {
-                tracing::warn!(left_out, "VOD sent more events than there is room for");
-            }
-            return;
-        };
+        let Some(place) = self.place(&event, room) else { return };
         if !settled.is_empty() {
             progress.redelivered();
         }
@@ -132,6 +226,22 @@ impl Intake {
         for at in lacking {
             jobs[at].push(Job::new(flight.clone()));
         }
+    }
+
+    /// A place in the air for an event, out of the room that its pull had reserved.
+    fn place(
+        &self,
+        event: &Event,
+        room: &mut OwnedSemaphorePermit,
+    ) -> Option<OwnedSemaphorePermit> {
+        let place = room.split(1).or_else(|| self.in_flight.try_reserve(1));
+        if place.is_none() {
+            self.in_flight.progress().left(event.id());
+            if let Some(left_out) = self.crowded.ask() {
+                tracing::warn!(left_out, "VOD sent more events than there is room for");
+            }
+        }
+        place
     }
 
     /// An event that no sink takes.

@@ -47,12 +47,14 @@ pub(super) fn writing(place: &Place) -> Result<Connection, StoreError> {
             ),
         });
     }
+    // The last: a log that a reader has made grow is cut back to this when it begins anew.
     let settings = "
         PRAGMA synchronous = FULL;
         PRAGMA foreign_keys = ON;
         PRAGMA wal_autocheckpoint = 0;
         PRAGMA temp_store = MEMORY;
-        PRAGMA cache_size = -8000;";
+        PRAGMA cache_size = -8000;
+        PRAGMA journal_size_limit = 16777216;";
     connection.execute_batch(settings).map_err(failed)?;
     Ok(connection)
 }

@@ -35,12 +35,13 @@ pub enum StoreError {
     },
     /// The files are not what this program wrote. They are left as they are.
     #[error(
-        "the store {} is damaged: {reason}. Nothing was changed. With vod-relay stopped, save what \
-         can be saved with `sqlite3 {} .recover | sqlite3 recovered.db` and put recovered.db in \
-         its place, or move the file and those named like it with -wal and -shm away to begin \
-         with an empty store: what was spooled and all dead letters are then only in the files \
-         that were moved",
-        .path.display(), .path.display()
+        "the store {} is damaged: {reason}. Nothing was changed. With vod-relay stopped, either \
+         save what can be saved: copy the file and the one named like it with -wal, run \
+         `sqlite3 COPY .recover | sqlite3 NEW` (with the tool from sqlite.org where the system's \
+         own fails) and put the new file in the place of both; or move both away to begin with an \
+         empty store: what was spooled and all dead letters are then only in the files that were \
+         moved",
+        .path.display()
     )]
     Damaged {
         /// The database.
@@ -143,10 +144,12 @@ impl StoreError {
             }
             Some(ErrorCode::DiskFull) => Self::no_space(path, "the disk is full"),
             _ => match error {
-                // A value of another type than the schema has: only damage can bring that about.
-                rusqlite::Error::FromSqlConversionFailure(..)
+                // Values that this program does not write: only damage can bring them about.
+                rusqlite::Error::Utf8Error(..)
+                | rusqlite::Error::FromSqlConversionFailure(..)
                 | rusqlite::Error::IntegralValueOutOfRange(..)
-                | rusqlite::Error::InvalidColumnType(..) => Self::damaged(path, reason),
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::QueryReturnedNoRows => Self::damaged(path, reason),
                 _ => Self::Failed { doing, path: path.into(), reason },
             },
         }

@@ -152,7 +152,7 @@ impl Store {
 fn bury(tables: &Tables<'_>, letter: &DeadLetter) -> Result<LetterKey, Fault> {
     let shared = tables.shared;
     let size = value::number(letter.text.len() as u64).unsigned_abs();
-    room::check(&shared.place, size).map_err(Fault::Refused)?;
+    room::check(tables, size)?;
     let sink = names::intern(tables, &letter.sink)?;
     let source = names::intern(tables, &letter.source)?;
     let mut find = tables
@@ -197,7 +197,8 @@ fn bury(tables: &Tables<'_>, letter: &DeadLetter) -> Result<LetterKey, Fault> {
         &letter.text[..],
     ];
     let key = write.query_row(values, |row| row.get(0).map(LetterKey))?;
-    ledger::settle(tables, letter.id, sink, Outcome::Dead, letter.buried)?;
+    // The ledger counts from when this was written, whatever the letter says of its own time.
+    ledger::settle(tables, letter.id, sink, Outcome::Dead, time::wall_clock())?;
     Ok(key)
 }
 

@@ -66,7 +66,8 @@ impl Place {
 
     /// Whether there is a database. One that is there begins as it should.
     pub(super) fn is_there(&self) -> Result<bool, StoreError> {
-        let found = match File::open(&self.database) {
+        // To write, too: SQLite does not say why it cannot.
+        let found = match OpenOptions::new().read(true).write(true).open(&self.database) {
             Ok(file) => Some(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(StoreError::unusable("open", &self.database, &error)),
@@ -110,6 +111,14 @@ impl Place {
         if *application_id != schema::APPLICATION_ID.to_be_bytes() {
             return damaged("it is a database of another program");
         }
+        let length = file.metadata();
+        let length =
+            length.map_err(|error| StoreError::unusable("read", &self.database, &error))?;
+        // Without a log that completes it, every page is there and whole.
+        let cut_off = length.len() % schema::PAGE != 0;
+        if cut_off && fs::metadata(self.log()).map_or(0, |log| log.len()) == 0 {
+            return damaged("its last page is cut off");
+        }
         Ok(())
     }
 
@@ -143,7 +152,9 @@ impl Place {
 fn fill(path: &Path) -> rusqlite::Result<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
-    // Only before the first table can it be chosen that free pages are given back.
+    // Only before the first table can it be chosen how large a page is, and that free ones are given
+    // back.
+    connection.pragma_update(None, "page_size", schema::PAGE as i64)?;
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "application_id", schema::APPLICATION_ID)?;

@@ -6,8 +6,9 @@
 
 use std::fs;
 
-use super::StoreError;
 use super::place::Place;
+use super::writer::{Fault, Tables};
+use super::{StoreError, schema};
 
 /// Kept free for settling what is stored; on a small disk an eighth of it, if that is less.
 const RESERVE: u64 = 16 << 20;
@@ -17,9 +18,12 @@ const RESERVE: u64 = 16 << 20;
 const LOG_MAX: u64 = 1 << 30;
 
 /// Refuses `bytes` more if the disk has no room for them.
-pub(super) fn check(place: &Place, bytes: u64) -> Result<(), StoreError> {
-    let no_space = |reason| Err(StoreError::NoSpace { dir: place.dir().into(), reason });
-    let log = fs::metadata(place.log()).map_or(0, |log| log.len());
+pub(super) fn check(tables: &Tables<'_>, bytes: u64) -> Result<(), Fault> {
+    let shared = tables.shared;
+    let no_space = |reason| {
+        Err(Fault::Refused(StoreError::NoSpace { dir: shared.place.dir().into(), reason }))
+    };
+    let log = fs::metadata(shared.place.log()).map_or(0, |log| log.len());
     if log > LOG_MAX {
         return no_space(format!(
             "something that reads the database without end keeps its write-ahead log from being \
@@ -27,13 +31,31 @@ pub(super) fn check(place: &Place, bytes: u64) -> Result<(), StoreError> {
         ));
     }
     // Where this cannot be known, a full disk is met when it is written to.
-    let Ok(disk) = rustix::fs::statvfs(place.dir()) else { return Ok(()) };
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    let reserve = RESERVE.min(disk.f_blocks.saturating_mul(disk.f_frsize) / 8);
-    // Once in the log and once in the database's own file; so too what is in the log already.
-    let needed = reserve.saturating_add(log).saturating_add(bytes.saturating_mul(2));
+    let Some((free, reserve)) = free(&shared.place) else { return Ok(()) };
+    let free_pages = "PRAGMA freelist_count";
+    let free_pages: i64 =
+        tables.connection.prepare_cached(free_pages)?.query_row([], |row| row.get(0))?;
+    let free_pages = free_pages.unsigned_abs().saturating_mul(schema::PAGE);
+    // The log takes what comes, and keeps the reserve; what it has moved on can be written over.
+    // Then the database's own file takes it, and what still waits in the log.
+    let waiting = shared.log_bytes();
+    let for_log = reserve.saturating_add(bytes).saturating_sub(log.saturating_sub(waiting));
+    let for_file = bytes.saturating_add(waiting).saturating_sub(free_pages);
+    let needed = for_log.saturating_add(for_file);
     if free < needed {
         return no_space(format!("{free} bytes are free and {needed} are needed"));
     }
     Ok(())
+}
+
+/// Whether the reserve is in use.
+pub(super) fn is_tight(place: &Place) -> bool {
+    free(place).is_some_and(|(free, reserve)| free < reserve)
+}
+
+/// The bytes that are free, and how many of them are the reserve.
+fn free(place: &Place) -> Option<(u64, u64)> {
+    let disk = rustix::fs::statvfs(place.dir()).ok()?;
+    let reserve = RESERVE.min(disk.f_blocks.saturating_mul(disk.f_frsize) / 8);
+    Some((disk.f_bavail.saturating_mul(disk.f_frsize), reserve))
 }

@@ -8,6 +8,9 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 /// Says that a database is this program's: "VODR".
 pub(super) const APPLICATION_ID: i32 = 0x564f_4452;
 
+/// The bytes of a page.
+pub(super) const PAGE: u64 = 4_096;
+
 /// What leads from each version to the next; the first from nothing to version 1.
 const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
 

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::writer::{Fault, Tables};
+use super::writer::Tables;
 use super::{Shared, Store, StoreError, ledger, names, room, total, value};
 use crate::event::EventId;
 
@@ -30,6 +30,13 @@ pub struct NewSpooled {
 /// Names one entry of the spool; later ones are greater, and none is used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpoolKey(i64);
+
+impl SpoolKey {
+    /// The key to load after, so that this one comes first.
+    pub(crate) fn just_before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+}
 
 /// What became of an event that was to be spooled. In each case it may be confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +106,7 @@ impl Store {
     ) -> Result<Vec<Appended>, StoreError> {
         let work = move |tables: &Tables<'_>| {
             let bytes = events.iter().map(|event| event.text.len() as u64).sum();
-            room::check(&tables.shared.place, bytes).map_err(Fault::Refused)?;
+            room::check(tables, bytes)?;
             let source = names::intern(tables, &source)?;
             let append = |event| append(tables, source, event);
             Ok(events.iter().map(append).collect::<rusqlite::Result<_>>()?)

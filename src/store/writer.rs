@@ -13,7 +13,8 @@ use rusqlite::Connection;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Shared, StoreError, spool};
+use super::{Shared, StoreError, room, schema, spool};
+use crate::crash;
 
 /// How much work may wait before callers do.
 const QUEUE: usize = 256;
@@ -24,7 +25,7 @@ const GROUP_MAX: usize = 128;
 /// Nothing to write for so long is an idle moment.
 const IDLE: Duration = Duration::from_millis(100);
 
-/// How long to wait when a reader has kept the log from being checked in.
+/// How long to wait when the log could not be checked in.
 const CHECK_IN_AGAIN: Duration = Duration::from_secs(2);
 
 /// The log's length, in pages of 4 KiB, at which it is checked in without waiting for an idle
@@ -102,10 +103,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, shared: Arc<Shared>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        shared: Arc<Shared>,
+        at_end: AtEnd,
+    ) -> std::io::Result<Self> {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let runtime = Builder::new_current_thread().enable_time().build()?;
-        let desk = Desk { connection, shared, log: Log::Unknown };
+        let desk = Desk { connection, shared, log: Log::Filling, at_end };
         let thread = thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || desk.run(&runtime, waiting))?;
@@ -137,12 +142,22 @@ impl Drop for Writer {
     }
 }
 
+/// What happens to the log when the thread ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AtEnd {
+    /// It is moved into the database's own file, for which writers wait.
+    EmptyLog,
+    /// It is left to the owner of the directory, who may be writing.
+    LeaveLog,
+}
+
 /// How much of the log is not in the database's own file yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Log {
-    Unknown,
+    Filling,
     CheckedIn,
-    HeldByReaders,
+    /// By a reader, or because the disk is full.
+    Held,
 }
 
 /// The thread's own things.
@@ -150,6 +165,7 @@ struct Desk {
     connection: Connection,
     shared: Arc<Shared>,
     log: Log,
+    at_end: AtEnd,
 }
 
 impl Desk {
@@ -160,8 +176,8 @@ impl Desk {
             let next = runtime.block_on(async {
                 match self.log {
                     Log::CheckedIn => Some(next.await),
-                    Log::Unknown => tokio::time::timeout(IDLE, next).await.ok(),
-                    Log::HeldByReaders => tokio::time::timeout(CHECK_IN_AGAIN, next).await.ok(),
+                    Log::Filling => tokio::time::timeout(IDLE, next).await.ok(),
+                    Log::Held => tokio::time::timeout(CHECK_IN_AGAIN, next).await.ok(),
                 }
             });
             match next {
@@ -175,11 +191,15 @@ impl Desk {
 
     /// One transaction for a group of work.
     fn commit(&mut self, group: &mut Vec<Box<dyn Work>>) {
+        if self.log == Log::Filling && room::is_tight(&self.shared.place) {
+            // So that it is written from its start again and needs no more space.
+            self.check_in();
+        }
         let outcome = self.transact(group).map_err(|fault| fault.at("write to", &self.shared));
         match &outcome {
             Ok(()) => {
                 self.shared.count_commit();
-                self.log = Log::Unknown;
+                self.log = Log::Filling;
                 if let Err(error) = spool::refresh(&self.connection, &self.shared) {
                     tracing::error!("failed to count what is spooled: {error}");
                 }
@@ -192,7 +212,8 @@ impl Desk {
         for work in group.drain(..) {
             work.answer(&outcome);
         }
-        if outcome.is_err() || self.log_pages() > LOG_PAGES {
+        let pages = self.look_at_log("PRAGMA wal_checkpoint(NOOP)").map_or(0, |(pages, _)| pages);
+        if outcome.is_err() || pages > LOG_PAGES {
             // After a failure too: room at the log's start may be what is needed.
             self.check_in();
         }
@@ -212,7 +233,9 @@ impl Desk {
             }
             self.execute("RELEASE work")?;
         }
+        crash::point("before-commit");
         self.execute("COMMIT")?;
+        crash::point("after-commit");
         Ok(())
     }
 
@@ -228,32 +251,33 @@ impl Desk {
         }
     }
 
-    fn log_pages(&self) -> i64 {
-        let mut look = match self.connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)") {
-            Ok(look) => look,
-            Err(_) => return 0,
-        };
-        look.query_row([], |row| row.get(1)).unwrap_or_default()
-    }
-
     /// Moves the log's content into the database's own file, as far as readers let it.
     fn check_in(&mut self) {
-        let moved = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-            let (pages, moved): (i64, i64) = (row.get(1)?, row.get(2)?);
-            Ok(pages == moved)
-        });
-        self.log = match moved {
-            Ok(true) => Log::CheckedIn,
-            Ok(false) => Log::HeldByReaders,
+        self.log = match self.look_at_log("PRAGMA wal_checkpoint(PASSIVE)") {
+            Ok((pages, moved)) if pages == moved => Log::CheckedIn,
+            Ok(_) => Log::Held,
             Err(error) => {
                 tracing::debug!("failed to check in the store's log: {error}");
-                Log::HeldByReaders
+                Log::Held
             }
         };
     }
 
+    /// The pages of the log, and how many of them are in the database's own file.
+    fn look_at_log(&self, pragma: &str) -> rusqlite::Result<(i64, i64)> {
+        let mut look = self.connection.prepare_cached(pragma)?;
+        let (pages, moved): (i64, i64) =
+            look.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))?;
+        let waiting = u64::try_from(pages - moved).unwrap_or_default();
+        self.shared.set_log_bytes(waiting.saturating_mul(schema::PAGE));
+        Ok((pages, moved))
+    }
+
     /// Leaves the database's own file complete and its log empty, as far as others let it.
     fn close(self) {
+        if self.at_end == AtEnd::LeaveLog {
+            return;
+        }
         let emptied = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if let Err(error) = emptied {
             // The log is on disk and is read at the next start.

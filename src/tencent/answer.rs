@@ -98,6 +98,7 @@ struct EventSet<'a> {
 }
 
 /// The body of an answer, as text.
+#[derive(Debug)]
 pub(super) struct Body {
     text: String,
     /// Whether it was not UTF-8 and bad bytes were replaced: the events that they stand in are

@@ -8,18 +8,19 @@
 use std::time::Duration;
 
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{Response, Url};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{Body, Content, EventConfig, EventsState, PULL_EVENTS, Pulled, is_empty_queue};
+use super::answer::{EventConfig, EventsState, PULL_EVENTS, Pulled, is_empty_queue};
 use super::credential::{Credential, Credentials};
 use super::error::{CallError, Class};
 use super::limiter::Limiter;
 use super::skew::Skew;
 use super::tc3;
+use super::wire::{Raw, Wire};
 use crate::event::Handle;
-use crate::http::{self, ClientError};
+use crate::http::ClientError;
 use crate::time::{self, Instant};
 
 /// The API's version that all facts here are of.
@@ -28,13 +29,6 @@ const API_VERSION: &str = "2018-07-17";
 const SERVICE: &str = "vod";
 /// Error messages come in English.
 const LANGUAGE: &str = "en-US";
-/// The most of an answer that is read. Sixteen events of a megabyte each are far beyond what VOD
-/// sends.
-const ANSWER_BYTES_MAX: usize = 32 << 20;
-/// How long an unused connection is kept. VOD's front end closes idle ones, and a request on a
-/// closed one fails; the long polls of an idle queue follow each other without a gap.
-const IDLE_CONNECTION: Duration = Duration::from_secs(15);
-
 /// What a client needs to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -53,9 +47,8 @@ pub struct Settings {
 /// A client of the VOD API for one application.
 #[derive(Debug)]
 pub struct Client {
-    http: reqwest::Client,
+    wire: Wire,
     settings: Settings,
-    host: String,
     credentials: Credentials,
     skew: Skew,
     pulls: Limiter,
@@ -81,14 +74,6 @@ struct Parameters<'a> {
     sub_app_id: Option<u64>,
 }
 
-/// An answer as it came.
-struct Raw {
-    body: Body,
-    status: StatusCode,
-    headers: HeaderMap,
-    sent: Instant,
-}
-
 impl Client {
     /// A client that has not called yet.
     ///
@@ -96,17 +81,11 @@ impl Client {
     ///
     /// The TLS stack cannot be set up.
     pub fn new(settings: Settings, credentials: Credentials) -> Result<Self, ClientError> {
-        let http =
-            http::client(http::Settings::to(&settings.endpoint).gzip().idle(IDLE_CONNECTION))?;
-        let host = settings.endpoint.host_str().unwrap_or_default();
-        let host = match settings.endpoint.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        };
+        let wire = Wire::new(settings.endpoint.clone(), settings.request_timeout)?;
         let limiter = || Limiter::new(settings.max_requests_per_second);
         let (pulls, confirms, others) = (limiter(), limiter(), limiter());
         let skew = Skew::default();
-        Ok(Self { http, host, credentials, skew, pulls, confirms, others, settings })
+        Ok(Self { wire, credentials, skew, pulls, confirms, others, settings })
     }
 
     /// Leases up to 16 events. Nothing to pull is an empty answer, whichever way VOD says it.
@@ -118,7 +97,7 @@ impl Client {
     pub async fn pull_events(&self, stop: &CancellationToken) -> Result<Answer, CallError> {
         let parameters = self.parameters(None);
         let raw = self.call(PULL_EVENTS, &self.pulls, &parameters, stop).await?;
-        let pulled = Pulled::read(self.content(PULL_EVENTS, &raw))?;
+        let pulled = Pulled::read(self.wire.content(PULL_EVENTS, &raw))?;
         Ok(Answer { pulled, sent: raw.sent })
     }
 
@@ -137,7 +116,7 @@ impl Client {
         let parameters = self.parameters(Some(handles));
         let never = CancellationToken::new();
         let raw = self.call("ConfirmEvents", &self.confirms, &parameters, &never).await?;
-        self.content("ConfirmEvents", &raw).map(|_| ())
+        self.wire.content("ConfirmEvents", &raw).map(|_| ())
     }
 
     /// Asks where VOD sends the application's events.
@@ -165,7 +144,7 @@ impl Client {
         let parameters = self.parameters(None);
         let never = CancellationToken::new();
         let raw = self.call(action, &self.others, &parameters, &never).await?;
-        self.content(action, &raw)?.read(action)
+        self.wire.content(action, &raw)?.read(action)
     }
 
     fn parameters(&self, handles: Option<&[Handle]>) -> String {
@@ -198,16 +177,23 @@ impl Client {
             let credential = self.credentials.current().await.map_err(|error| {
                 CallError::without_answer(action, Class::Credentials, error.to_string())
             })?;
-            let sent = time::now();
+            let (sent, skew) = (time::now(), self.skew.seconds());
             let response = tokio::select! {
                 biased;
                 response = self.send(action, body, &credential) => response?,
                 () = stop.cancelled() => return Err(cancelled()),
             };
-            let raw = self.read(action, response, sent).await?;
-            let Err(error) = self.content(action, &raw) else { return Ok(raw) };
+            let raw = self.wire.read(action, response, sent).await?;
+            let Err(error) = self.wire.content(action, &raw) else { return Ok(raw) };
             match error.class {
-                Class::Clock if !mended_clock && self.learn_clock(&raw) => mended_clock = true,
+                Class::Clock if !mended_clock => {
+                    mended_clock = true;
+                    self.learn_clock(&raw);
+                    // Another call may have learned it meanwhile; what counts is that it is new.
+                    if self.skew.seconds() == skew {
+                        return Err(error);
+                    }
+                }
                 Class::Token | Class::Credentials if !fetched_anew => {
                     fetched_anew = true;
                     match self.credentials.refresh(&credential).await {
@@ -229,7 +215,7 @@ impl Client {
         credential: &Credential,
     ) -> Result<Response, CallError> {
         let request = tc3::Request {
-            host: &self.host,
+            host: self.wire.host(),
             service: SERVICE,
             action,
             version: API_VERSION,
@@ -247,77 +233,22 @@ impl Client {
             value.set_sensitive(matches!(name, "authorization" | "x-tc-token"));
             headers.insert(HeaderName::from_static(name), value);
         }
-        let request = self
-            .http
-            .post(self.settings.endpoint.clone())
-            .timeout(self.settings.request_timeout)
-            .headers(headers)
-            .body(body.to_owned());
-        request.send().await.map_err(|error| self.network(action, &error))
+        self.wire.post(action, headers, body.to_owned()).await
     }
 
-    async fn read(
-        &self,
-        action: &'static str,
-        mut response: Response,
-        sent: Instant,
-    ) -> Result<Raw, CallError> {
-        let status = response.status();
-        let headers = response.headers().clone();
-        let (bytes, whole) = http::read_body(&mut response, ANSWER_BYTES_MAX)
-            .await
-            .map_err(|error| self.network(action, &error))?;
-        if !whole {
-            let message = format!("the answer is longer than {ANSWER_BYTES_MAX} bytes");
-            return Err(CallError::without_answer(action, Class::Transient, message));
-        }
-        let body = Body::from(Vec::from(bytes));
-        Ok(Raw { body, status, headers, sent })
-    }
-
-    /// The content of an answer, or the error in it.
-    fn content<'a>(&self, action: &'static str, raw: &'a Raw) -> Result<Content<'a>, CallError> {
-        let error = match raw.body.open(action) {
-            Ok(content) if raw.status.is_success() => return Ok(content),
-            Ok(_) => CallError::without_answer(action, Class::Transient, String::new()),
-            Err(error) => error,
-        };
-        let from_header = || {
-            let value = raw.headers.get("x-tc-requestid")?;
-            Some(value.to_str().ok()?.to_owned())
-        };
-        let request_id = error.request_id.clone().or_else(from_header);
-        let retry_after = http::retry_after(&raw.headers, time::wall_clock());
-        if raw.status.is_success() || error.code.is_some() {
-            return Err(CallError { request_id, retry_after, ..error });
-        }
-        let endpoint = http::shown(&self.settings.endpoint);
-        let message = format!("{endpoint} answered HTTP {}", raw.status);
-        let error = CallError::without_answer(action, Class::Transient, message);
-        Err(CallError { request_id, retry_after, ..error })
-    }
-
-    /// Learns VOD's clock from an answer that complained about ours. Whether signing again has a
-    /// chance.
-    fn learn_clock(&self, raw: &Raw) -> bool {
+    /// Learns VOD's clock from an answer that complained about ours.
+    fn learn_clock(&self, raw: &Raw) {
         let date = raw.headers.get(DATE).and_then(|value| value.to_str().ok());
-        let Some(date) = date.and_then(|text| httpdate::parse_http_date(text).ok()) else {
-            return false;
-        };
-        let Some(difference) = self.skew.learn(date, time::wall_clock()) else { return false };
-        tracing::warn!(
-            difference_s = difference,
-            "VOD's clock is {} s {} this machine's; signing with VOD's from now on (mend this \
-             machine's clock, for example with NTP)",
-            difference.unsigned_abs(),
-            if difference < 0 { "behind" } else { "ahead of" },
-        );
-        true
-    }
-
-    fn network(&self, action: &'static str, error: &reqwest::Error) -> CallError {
-        let endpoint = http::shown(&self.settings.endpoint);
-        let cause = http::cause(error, self.settings.request_timeout);
-        CallError::without_answer(action, Class::Transient, format!("{endpoint}: {cause}"))
+        let date = date.and_then(|text| httpdate::parse_http_date(text).ok());
+        let difference = date.and_then(|date| self.skew.learn(date, time::wall_clock()));
+        if let Some(difference) = difference {
+            tracing::warn!(
+                difference_s = difference,
+                "VOD's clock is {} s {} this machine's; signing with VOD's from now on (mend this \
+                 machine's clock, for example with NTP)",
+                difference.unsigned_abs(),
+                if difference < 0 { "behind" } else { "ahead of" },
+            );
+        }
     }
 }

@@ -13,9 +13,14 @@ const NOTEWORTHY_SECONDS: i64 = 60;
 pub(super) struct Skew(AtomicI64);
 
 impl Skew {
+    /// The difference in seconds.
+    pub(super) fn seconds(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// VOD's time when this machine's clock shows `wall_clock`.
     pub(super) fn correct(&self, wall_clock: SystemTime) -> SystemTime {
-        let seconds = self.0.load(Ordering::Relaxed);
+        let seconds = self.seconds();
         let by = Duration::from_secs(seconds.unsigned_abs());
         let corrected =
             if seconds < 0 { wall_clock.checked_sub(by) } else { wall_clock.checked_add(by) };
@@ -27,7 +32,7 @@ impl Skew {
     pub(super) fn learn(&self, date: SystemTime, wall_clock: SystemTime) -> Option<i64> {
         let seconds = |time| i64::try_from(time::unix_seconds(time)).unwrap_or(i64::MAX);
         let difference = seconds(date).saturating_sub(seconds(wall_clock));
-        let before = self.0.load(Ordering::Relaxed);
+        let before = self.seconds();
         if difference.abs_diff(before) < NOTEWORTHY_SECONDS.unsigned_abs() {
             return None;
         }

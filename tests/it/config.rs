@@ -59,7 +59,7 @@ fn the_effective_configuration_shows_every_default_in_order() {
                 credentials = { secret_id = \"${VOD_SECRET_ID}\", secret_key = \"k\" }\n";
     let config = parse(text).unwrap();
     let shown = config.effective();
-    let start = "[relay]\nshutdown_grace = \"25s\"\n\n\
+    let start = "[relay]\nspool_max_size = 1073741824\nshutdown_grace = \"25s\"\n\n\
                  [log]\nformat = \"text\"\nlevel = \"info\"\n\n\
                  [sources.b]\ntype = \"pull\"\nendpoint = \"https://vod.tencentcloudapi.com\"\n\
                  ack = \"delivered\"\nmax_pulls = 8\nmax_in_flight = 256\n\

@@ -1,14 +1,16 @@
 //! Stories about vod-relay, told through real HTTP, files, processes and sockets.
 
+#![expect(unreachable_pub, reason = "nothing is outside of a test program")]
 #![expect(clippy::unwrap_used, reason = "clippy's exception for tests leaves out their helpers")]
 
 mod config;
 mod corpus;
 mod emulator;
+mod readme;
 mod sinks;
+mod store;
 mod stories;
 mod systemd;
-mod store;
 mod tc3;
 mod tidy;
 mod world;

@@ -6,23 +6,16 @@ use std::path::{Path, PathBuf};
 /// The most lines of a file before its tests.
 const LINES_MAX: usize = 300;
 
-/// Files that are larger for now, and how far they may go. A file that has come down to
-/// [`LINES_MAX`] leaves this list.
-const LARGER: [(&str, usize); 4] = [
-    ("src/lane.rs", 400),
-    ("src/relay.rs", 450),
-    ("src/source.rs", 400),
-    ("src/tencent/client.rs", 350),
-];
+/// Files that are larger for now, and how far they may go.
+const LARGER: [(&str, usize); 3] =
+    [("src/lane.rs", 330), ("src/relay.rs", 370), ("src/source/pull_loop.rs", 330)];
 
 /// What a module may import although it does not stand below it.
-const EXCEPTIONS: [(&str, &str, &str); 6] = [
+const EXCEPTIONS: [(&str, &str, &str); 4] = [
     ("sink", "http", "the one constructor of HTTP clients"),
     ("tencent", "http", "the one constructor of HTTP clients"),
-    ("source", "fanout", "where a source's events go"),
-    ("source", "lane", "the jobs that it hands to the fanout's lanes"),
-    ("fanout", "lane", "it is a set of lanes"),
     ("source", "config", "what becomes of events that no sink takes is a setting"),
+    ("flight", "store", "where a spooled event stands"),
 ];
 
 /// What every sink may import: its own table of the configuration, which only it can read.
@@ -44,11 +37,6 @@ fn files_are_small_and_none_is_called_mod() {
         let most = larger.map_or(LINES_MAX, |(_, most)| *most);
         let lines = source.lines.len();
         assert!(lines <= most, "{} has {lines} lines before its tests, not {most}", source.path);
-        assert!(
-            larger.is_none() || lines > LINES_MAX,
-            "{} is small enough by now: take it off the list",
-            source.path
-        );
         assert!(!source.path.ends_with("/mod.rs"), "{}: name it after its module", source.path);
     }
 }
@@ -115,14 +103,14 @@ fn layers() -> Vec<Vec<String>> {
     let doc: Vec<_> = lib.lines().map_while(|line| line.strip_prefix("//!")).collect();
     let doc = doc.join("\n");
     let layers: Vec<Vec<String>> = doc.split("\n * ").skip(1).map(names).collect();
-    assert_eq!(layers.len(), 5, "words, edges, stages, assembly, command line: {layers:?}");
+    assert_eq!(layers.len(), 8, "words, edges and so on to the command line: {layers:?}");
     layers
 }
 
-/// The names in a text that stand as [`name`].
+/// The names in a text that stand as [`name`], or as [`mod@name`] where a macro has the same one.
 fn names(text: &str) -> Vec<String> {
     let names = text.split("[`").skip(1).filter_map(|rest| rest.split_once("`]"));
-    names.map(|(name, _)| name.to_owned()).collect()
+    names.map(|(name, _)| name.trim_start_matches("mod@").to_owned()).collect()
 }
 
 /// The modules that a file names as `crate::module`, each with the line.

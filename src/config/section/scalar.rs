@@ -1,7 +1,6 @@
 //! The getters for single values.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -227,16 +226,6 @@ impl Section<'_> {
         None
     }
 
-    /// The name of a file.
-    pub fn path(&self, key: &str) -> Option<PathBuf> {
-        let text = self.string(key)?;
-        if text.is_empty() {
-            self.mistake(key, "is empty", "the name of a file");
-            return None;
-        }
-        Some(PathBuf::from(text))
-    }
-
     /// A whole number as a number, or as text, which is all that a variable can give.
     fn number(&self, key: &str, right: &str) -> Option<u64> {
         match self.value(key)? {
@@ -294,6 +283,8 @@ fn masked(url: &Url) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::config::fixture::{effective, read};
 

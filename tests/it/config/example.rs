@@ -90,7 +90,8 @@ fn the_example_has_every_key() {
         let (known, _) = known.split_once(")\n").unwrap();
         for key in known.split(", ").filter(|key| *key != "credentials") {
             // What all sinks have in common is shown with the first.
-            let common = ["format", "timeout", "sources", "events", "when"].contains(&key);
+            let common = ["format", "timeout", "sources", "events", "when", "max_attempts"];
+            let common = common.contains(&key);
             let table = if common && table.starts_with("[sinks") { "[sinks.app]" } else { table };
             let line = format!("{key} = ");
             let found = shown.iter().any(|(t, l)| *t == table && l.starts_with(&line));

@@ -39,10 +39,16 @@ fn in_relay_and_log() {
                 "shutdown_grace: 2h is out of range \
                  (a duration from 0s to 1h, for example \"25s\")",
             ),
+            ("state_dir = \"\"", "state_dir: is empty (the name of a file)"),
             (
-                "state_dir = \"/var/lib/vod-relay\"",
-                "state_dir: is not available in this version of vod-relay \
-                 (remove the key; the ledger is in memory)",
+                "spool_max_size = \"4 kB\"",
+                "spool_max_size: 3.9 KiB is out of range \
+                 (a size of at least 1.0 MiB, for example \"100 MiB\")",
+            ),
+            (
+                "spool_max_age = \"0s\"",
+                "spool_max_age: 0s is out of range \
+                 (a duration from 1s to 10years, for example \"14days\")",
             ),
         ],
     );
@@ -77,10 +83,12 @@ fn in_a_source() {
             ("type = \"push\"", "type: \"push\" is not known here (type = \"pull\")"),
             (
                 "ack = \"spooled\"",
-                "ack: \"spooled\" is not available in this version of vod-relay \
-                 (ack = \"delivered\")",
+                "ack: \"spooled\" needs a state directory (give [relay] a state_dir)",
             ),
-            ("ack = \"never\"", "ack: \"never\" is not known here (ack = \"delivered\")"),
+            (
+                "ack = \"never\"",
+                "ack: \"never\" is not known here (one of \"delivered\", \"spooled\")",
+            ),
             (
                 "endpoint = \"vod.tencentcloudapi.com\"",
                 "endpoint: is not a URL: relative URL without a base \
@@ -224,7 +232,7 @@ fn in_a_sink() {
             (
                 "timeout = \"26s\"",
                 "timeout: 26s and sources.main.confirm_margin (5s) together are longer than \
-                 sources.main.lease (30s) (at most \"25s\")",
+                 sources.main.lease (30s) (at most \"25s\", or sources.main.ack = \"spooled\")",
             ),
         ],
     );
@@ -260,7 +268,8 @@ fn between_the_tables() {
             "[sources.main]\n[sources.slow]\nlease = \"12s\"\n[sinks.app]\ntype = \"stdout\"\n\
              timeout = \"11s\"\n",
             "6:11: sinks.app.timeout: 11s and sources.slow.confirm_margin (2s) together are \
-             longer than sources.slow.lease (12s) (at most \"10s\")",
+             longer than sources.slow.lease (12s) \
+             (at most \"10s\", or sources.slow.ack = \"spooled\")",
         ),
         // A lease that is wrong itself measures nothing.
         (

@@ -1,0 +1,305 @@
+//! The loop that pulls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::contract::{End, News, Parts};
+use super::intake::Intake;
+use super::once::Once;
+use super::pace::Pace;
+use super::push_mode;
+use crate::crash;
+use crate::exit;
+use crate::fanout;
+use crate::flight::InFlight;
+use crate::progress::Progress;
+use crate::quiet::Quiet;
+use crate::spool::Spool;
+use crate::tencent::client::{Answer, Client};
+use crate::tencent::error::{CallError, Class};
+use crate::time::{self, Instant};
+
+/// The most events that `PullEvents` brings, which is the room that a pull needs.
+const EVENTS_MAX: u32 = 16;
+
+/// How long pulling may wait for room before events that wait for a slow sink are left to VOD.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// A run that ends gives up after this many failed pulls in a row.
+const FAILURES_MAX: u32 = 8;
+
+/// A run that ends gives up when pulls have failed for this long.
+const FAILING_MAX: Duration = Duration::from_secs(30);
+
+type Pull = (Result<Answer, CallError>, OwnedSemaphorePermit, Instant);
+
+pub(super) struct PullLoop {
+    client: Arc<Client>,
+    in_flight: Arc<InFlight>,
+    fanout: fanout::Shared,
+    spool: Option<Arc<Spool>>,
+    intake: Intake,
+    pace: Pace,
+    pulls: JoinSet<Pull>,
+    lease: Duration,
+    once: Once,
+    news: mpsc::Sender<News>,
+    stop: CancellationToken,
+    retire: CancellationToken,
+    /// Since when there is no room for another pull.
+    crowded_since: Option<Instant>,
+    live: bool,
+    /// Whether it was asked if VOD sends the events somewhere else.
+    checked_mode: bool,
+    failures: Quiet,
+    fullness: Quiet,
+}
+
+impl PullLoop {
+    pub(super) fn new(parts: Parts) -> Self {
+        let now = time::now();
+        let (in_flight, fanout) = (parts.in_flight, parts.fanout);
+        Self {
+            client: parts.client,
+            intake: Intake::new(
+                in_flight.clone(),
+                parts.ledger,
+                fanout.clone(),
+                parts.spool.clone(),
+                parts.lease,
+                parts.unrouted,
+            ),
+            in_flight,
+            fanout,
+            spool: parts.spool,
+            pace: Pace::new(parts.pulls_max, parts.once, now),
+            pulls: JoinSet::new(),
+            lease: parts.lease,
+            once: Once::new(parts.once, parts.lease),
+            news: parts.news,
+            stop: parts.stop,
+            retire: parts.retire,
+            crowded_since: None,
+            live: false,
+            checked_mode: false,
+            failures: Quiet::default(),
+            fullness: Quiet::default(),
+        }
+    }
+
+    pub(super) async fn run(mut self) -> End {
+        let end = loop {
+            self.send_pulls();
+            let waits_for_room = self.crowded_since.map(|since| since + PATIENCE);
+            let waits_for_time = Some(self.next_pull()).filter(|at| *at > time::now());
+            let may_end = self.once.ends && self.once.drained && self.pulls.is_empty();
+            let looks_at = self.once.look_at();
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break End::Stopped,
+                () = self.retire.cancelled() => break End::Stopped,
+                Some(pull) = self.pulls.join_next() => {
+                    let Ok(pull) = pull else { continue };
+                    if let Some(end) = self.finish(pull).await {
+                        break end;
+                    }
+                }
+                room = self.in_flight.reserve(EVENTS_MAX), if waits_for_room.is_some() => {
+                    if let Some(room) = room {
+                        self.send_pull(room);
+                    }
+                }
+                () = sleep_until(waits_for_room) => self.shed().await,
+                () = sleep_until(waits_for_time),
+                    if !self.once.drained && self.pulls.len() < self.pace.pulls() => {}
+                () = self.in_flight.idle(), if may_end => {
+                    match self.progress().look_again_at() {
+                        Some(at) => self.look_again(at).await,
+                        None => break End::Drained,
+                    }
+                }
+                () = tokio::time::sleep_until(looks_at), if self.once.ends => {
+                    let failing = self.pace.failing().is_some();
+                    self.once.look(self.in_flight.progress(), failing);
+                }
+            }
+        };
+        // Pulls that VOD has begun to answer, or all when retiring, still bring their events.
+        while let Some(pull) = self.pulls.join_next().await {
+            if let Ok((Ok(answer), room, _)) = pull {
+                self.intake.take(answer, room).await;
+            }
+        }
+        end
+    }
+
+    fn progress(&self) -> &Progress {
+        self.in_flight.progress()
+    }
+
+    /// Sends as many pulls as the pace and the room allow.
+    fn send_pulls(&mut self) {
+        let now = time::now();
+        self.hold_if_full(now);
+        self.crowded_since = self.crowded_since.filter(|_| !self.once.drained);
+        while !self.once.drained && self.pulls.len() < self.pace.pulls() && self.next_pull() <= now
+        {
+            match self.in_flight.try_reserve(EVENTS_MAX) {
+                Some(room) => self.send_pull(room),
+                None => {
+                    self.crowded_since.get_or_insert(now);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Pauses while the spool holds as much as it may; VOD keeps the events meanwhile.
+    fn hold_if_full(&mut self, now: Instant) {
+        let Some(spool) = self.spool.as_ref().filter(|spool| spool.is_full()) else { return };
+        if self.pace.not_before() <= now {
+            self.pace.hold(now);
+        }
+        if let Some(left_out) = self.fullness.ask() {
+            tracing::warn!(
+                source.name = %self.in_flight.source(),
+                spool_max_size = spool.bounds().bytes_max,
+                left_out,
+                "the spool is full: pulling pauses until sinks have taken events from it"
+            );
+        }
+    }
+
+    /// When the next pull may be sent. Beside others that are open it also waits for the rate limit
+    /// here, rather than in a queue: how many pulls are needed then follows from what is free.
+    fn next_pull(&self) -> Instant {
+        let limit = (!self.pulls.is_empty()).then(|| self.client.next_pull());
+        self.pace.not_before().max(limit.unwrap_or(self.pace.not_before()))
+    }
+
+    fn send_pull(&mut self, room: OwnedSemaphorePermit) {
+        self.crowded_since = None;
+        let (client, stop) = (self.client.clone(), self.stop.clone());
+        self.pulls.spawn(async move {
+            let asked = time::now();
+            (client.pull_events(&stop).await, room, asked)
+        });
+    }
+
+    async fn finish(&mut self, (result, room, asked): Pull) -> Option<End> {
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(error) => return self.failed(&error).await,
+        };
+        if !self.live {
+            self.live = true;
+            self.tell(News::Live { source: self.in_flight.source().clone() }).await;
+        }
+        let (sent, now) = (answer.sent, time::now());
+        if answer.pulled.is_empty() {
+            self.pace.empty(now - asked, now);
+            self.progress().queue_is_empty(sent);
+            if !self.once.ends && !self.checked_mode {
+                self.checked_mode = true;
+                tokio::spawn(push_mode::check(self.client.clone(), self.in_flight.clone()));
+            }
+            self.once.drained = self.once.ends;
+            return None;
+        }
+        crash::point("after-pull");
+        let brought = self.intake.take(answer, room).await;
+        if brought.elements >= EVENTS_MAX as usize {
+            self.pace.full();
+        } else {
+            self.pace.partial();
+        }
+        if !brought.safe {
+            self.pace.hold(time::now());
+        }
+        self.once.drained = self.once.ends && (brought.fresh == 0 || !brought.safe);
+        None
+    }
+
+    /// A pull failed. Answers with the end if there is no going on.
+    async fn failed(&mut self, error: &CallError) -> Option<End> {
+        let now = time::now();
+        if error.may_have_worked() {
+            self.progress().answer_lost(now + self.lease);
+        }
+        let delay = self.pace.failed(error, now);
+        let source = self.in_flight.source().clone();
+        let refused = match error.class {
+            Class::Cancelled => return None,
+            Class::Transient | Class::Throttled => None,
+            Class::Credentials | Class::Token => Some(exit::CREDENTIALS),
+            Class::Parameter | Class::Permanent => Some(exit::CONFIG),
+            Class::Clock => Some(exit::INTERNAL),
+        };
+        let again_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        if let Some(code) = refused {
+            tracing::error!(source.name = %source, again_ms, "VOD refuses: {error}");
+            if self.once.ends {
+                return Some(End::Failed(code));
+            }
+            self.tell(News::Refused { source, code, error: error.clone() }).await;
+            return None;
+        }
+        if let Some(left_out) = self.failures.ask() {
+            tracing::warn!(source.name = %source, again_ms, left_out, "no events: {error}");
+        }
+        let failing = self.pace.failing()?;
+        let gives_up = self.once.ends
+            && self.pulls.is_empty()
+            && (failing.times >= FAILURES_MAX || failing.since + FAILING_MAX <= now);
+        if gives_up {
+            tracing::error!(source.name = %source, "VOD cannot be reached: {error}");
+        }
+        gives_up.then_some(End::Failed(exit::UNREACHABLE))
+    }
+
+    /// Waits until VOD must have handed out again what it hides, and pulls once more.
+    async fn look_again(&mut self, at: Instant) {
+        let wait = at.saturating_duration_since(time::now());
+        tracing::info!(
+            source.name = %self.in_flight.source(),
+            wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            "waiting for events whose answer or confirm got lost"
+        );
+        tokio::select! {
+            () = tokio::time::sleep_until(at) => {}
+            () = self.stop.cancelled() => {}
+        }
+        self.once.go_on();
+    }
+
+    /// Pulling waits for room. If another sink could go on meanwhile, events that wait for a sink
+    /// that does not keep up are left to VOD: no sink keeps more than its share of the room.
+    async fn shed(&mut self) {
+        self.crowded_since = Some(time::now());
+        let fanout = self.fanout.borrow().clone();
+        let lanes = fanout.lanes();
+        if lanes.len() < 2 {
+            return;
+        }
+        let share = self.in_flight.capacity() / (lanes.len() + 1);
+        for lane in lanes {
+            lane.shed(self.in_flight.source(), share).await;
+        }
+    }
+
+    async fn tell(&self, news: News) {
+        // Nobody listens any more when the relay is ending, and then nobody needs to know.
+        let _ = self.news.send(news).await;
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

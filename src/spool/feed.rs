@@ -1,0 +1,300 @@
+//! One sink's way out of the spool: it keeps the sink's lane supplied, in the order of arrival.
+//!
+//! What is sent to the lane stays in the spool until the lane's call has settled it there. An event
+//! that fails goes to the back, with a delay that grows; meanwhile others have its place. So a sink
+//! that is down, and events that it stumbles over, hold nothing else back.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::Spool;
+use crate::event::Event;
+use crate::flight::{Flight, SpooledVerdict, Verdict};
+use crate::lane::{Job, Lane};
+use crate::ledger::{Burial, Ledger};
+use crate::progress::Totals;
+use crate::quiet::Quiet;
+use crate::retry::Policy;
+use crate::store::{DeadLetter, SpoolKey, Spooled};
+use crate::time::{self, Instant};
+
+/// The most events that a lane has from the spool at a time, and the most bytes of one load.
+const WINDOW: usize = 512;
+const LOAD_BYTES: usize = 4 << 20;
+
+/// The most events that wait for another try before no more are taken from the spool.
+const LATER_MAX: usize = 100_000;
+
+/// Between the tries of one event: nothing presses, and a sink may be down for days.
+const RETRY: Policy =
+    Policy { first: Duration::from_secs(1), longest: Duration::from_secs(5 * 60) };
+
+/// The pause when the store cannot be read.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Feeds one sink's lane from the spool.
+#[derive(Debug)]
+pub struct Feed {
+    parts: Parts,
+    verdicts: (mpsc::Sender<SpooledVerdict>, mpsc::Receiver<SpooledVerdict>),
+    /// How many events the lane has.
+    sent: usize,
+    /// The events that the lane has, and those that wait for another try.
+    held: HashSet<SpoolKey>,
+    /// The last event that was taken from the spool.
+    cursor: Option<SpoolKey>,
+    /// Whether everything behind the cursor is taken.
+    at_end: bool,
+    later: BinaryHeap<Reverse<(Instant, SpoolKey)>>,
+    /// How often the events failed that have failed.
+    tries: HashMap<SpoolKey, u32>,
+    not_before: Option<Instant>,
+    failures: Quiet,
+}
+
+/// What a feed is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where the events are.
+    pub spool: Arc<Spool>,
+    /// Where they go.
+    pub lane: Lane,
+    /// Where events go that nobody tries any more.
+    pub ledger: Arc<Ledger>,
+    /// Told what was delivered.
+    pub totals: Totals,
+    /// Ends the feed when the lane has given everything back.
+    pub retire: CancellationToken,
+    /// Ends the feed when every event has been tried.
+    pub drain: CancellationToken,
+    /// Comes when the feed before has ended, which may still have events of the same sink.
+    pub after: Option<oneshot::Receiver<()>>,
+    /// Goes when this feed has ended.
+    pub ended: oneshot::Sender<()>,
+}
+
+impl Feed {
+    /// A feed that has not begun.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            verdicts: mpsc::channel(WINDOW),
+            sent: 0,
+            held: HashSet::new(),
+            cursor: None,
+            at_end: false,
+            later: BinaryHeap::new(),
+            tries: HashMap::new(),
+            not_before: None,
+            failures: Quiet::default(),
+        }
+    }
+
+    /// Feeds the lane until told to end.
+    pub async fn run(mut self) {
+        if let Some(before) = self.parts.after.take() {
+            // An error says the same: it is gone.
+            let _ = before.await;
+        }
+        let mut grown = self.parts.spool.grown.subscribe();
+        let mut seen = *grown.borrow();
+        let (retire, drain) = (self.parts.retire.clone(), self.parts.drain.clone());
+        let mut recalled = false;
+        let mut verdicts = Vec::with_capacity(WINDOW);
+        while !self.may_end() {
+            self.fill().await;
+            let wake = self.wake_at();
+            tokio::select! {
+                _ = self.verdicts.1.recv_many(&mut verdicts, WINDOW) => {
+                    verdicts.drain(..).for_each(|verdict| self.settle(&verdict));
+                }
+                changed = grown.changed() => match changed {
+                    Ok(()) => {
+                        self.at_end = false;
+                        let now = *grown.borrow_and_update();
+                        if now.in_the_middle != seen.in_the_middle {
+                            self.cursor = None;
+                        }
+                        seen = now;
+                    }
+                    Err(_) => break,
+                },
+                () = sleep_until(wake) => self.not_before = None,
+                () = retire.cancelled(), if !recalled => {
+                    recalled = true;
+                    self.parts.lane.recall().await;
+                }
+                // Whether it may end now is asked above.
+                () = drain.cancelled(), if !recalled && self.idle() => {}
+            }
+        }
+        // Nobody may wait for it.
+        let _ = self.parts.ended.send(());
+    }
+
+    fn may_end(&self) -> bool {
+        self.sent == 0
+            && (self.parts.retire.is_cancelled()
+                || (self.parts.drain.is_cancelled() && self.idle()))
+    }
+
+    /// Whether every event has been tried at least once.
+    fn idle(&self) -> bool {
+        self.sent == 0 && self.at_end && self.later.len() <= self.tries.len()
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let retry = self.later.peek().map(|Reverse((at, _))| *at);
+        let retry = retry.filter(|_| self.sent < WINDOW);
+        [retry, self.not_before].into_iter().flatten().min()
+    }
+
+    /// Sends events to the lane while it has room for more.
+    async fn fill(&mut self) {
+        while self.sent < WINDOW
+            && !self.parts.retire.is_cancelled()
+            && self.not_before.is_none_or(|at| at <= time::now())
+        {
+            let due = self.later.peek().is_some_and(|Reverse((at, _))| *at <= time::now());
+            let loaded = if due { self.load_due().await } else { self.load_next().await };
+            let Some(loaded) = loaded else { return };
+            let mut jobs = Vec::with_capacity(loaded.len());
+            for spooled in loaded {
+                jobs.extend(self.job(spooled).await);
+            }
+            self.sent += jobs.len();
+            if !jobs.is_empty() {
+                self.parts.lane.deliver(jobs).await;
+            }
+        }
+    }
+
+    /// The event whose next try is due; it may have been settled meanwhile.
+    async fn load_due(&mut self) -> Option<Vec<Spooled>> {
+        let Reverse((_, key)) = self.later.pop()?;
+        let mut loaded = self.load(Some(key.just_before()), 1).await?;
+        loaded.retain(|spooled| spooled.key == key);
+        if loaded.is_empty() {
+            self.tries.remove(&key);
+            self.held.remove(&key);
+        }
+        Some(loaded)
+    }
+
+    /// The next events behind the cursor; nothing at the end.
+    async fn load_next(&mut self) -> Option<Vec<Spooled>> {
+        if self.at_end || self.later.len() >= LATER_MAX {
+            return None;
+        }
+        let mut loaded = self.load(self.cursor, WINDOW - self.sent).await?;
+        match loaded.last() {
+            Some(last) => self.cursor = Some(last.key),
+            None => {
+                self.at_end = true;
+                return None;
+            }
+        }
+        loaded.retain(|spooled| !self.held.contains(&spooled.key));
+        Some(loaded)
+    }
+
+    async fn load(&mut self, after: Option<SpoolKey>, limit: usize) -> Option<Vec<Spooled>> {
+        let sink = self.parts.lane.name().clone();
+        match self.parts.spool.store.load(Some(sink), after, limit, LOAD_BYTES).await {
+            Ok(loaded) => Some(loaded),
+            Err(error) => {
+                if let Some(left_out) = self.failures.ask() {
+                    tracing::error!(left_out, "spooled events cannot be read: {error}");
+                }
+                self.not_before = Some(time::now() + PAUSE);
+                None
+            }
+        }
+    }
+
+    /// A job for the lane, unless nobody is to try the event any more.
+    async fn job(&mut self, spooled: Spooled) -> Option<Job> {
+        let Spooled { key, id, source, text, intact, received, .. } = spooled;
+        self.held.insert(key);
+        // The store hands out what was put in, which was text.
+        let event = Event::from_content(String::from_utf8_lossy(&text).into_owned());
+        let age = time::wall_clock().duration_since(received).unwrap_or_default();
+        let too_old = self.parts.spool.bounds().age_max.filter(|most| age > *most);
+        let reason = match (intact, too_old) {
+            (true, None) => {
+                let verdicts = self.verdicts.0.clone();
+                return Some(Job::new(Flight::spooled(event, source, received, key, verdicts)));
+            }
+            (false, _) => "the disk has altered its text".to_owned(),
+            (true, Some(most)) => {
+                format!("not delivered within {}", humantime::format_duration(most))
+            }
+        };
+        let letter = DeadLetter {
+            id,
+            event_type: event.event_type().into(),
+            task_id: event.fields().task_id.clone(),
+            file_id: event.fields().file_id.clone(),
+            source: source.clone(),
+            sink: self.parts.lane.name().clone(),
+            attempts: self.tries.get(&key).copied().map_or(0, u64::from),
+            first_seen: received,
+            buried: time::wall_clock(),
+            reason,
+            text,
+        };
+        tracing::error!(
+            sink.name = %letter.sink,
+            event.id = %id,
+            event.type = &*letter.event_type,
+            "given up: {}; kept as a dead letter",
+            letter.reason
+        );
+        let verdict = match self.parts.ledger.bury(letter).await {
+            Burial::Kept => Verdict::Dead,
+            Burial::Impossible => Verdict::LEFT,
+        };
+        self.sent += 1;
+        self.settle(&SpooledVerdict { key, source, verdict, tried: true });
+        None
+    }
+
+    /// The lane has said what became of an event.
+    fn settle(&mut self, settled: &SpooledVerdict) {
+        self.sent = self.sent.saturating_sub(1);
+        let key = settled.key;
+        match settled.verdict {
+            Verdict::Delivered => {
+                self.tries.remove(&key);
+                self.held.remove(&key);
+                self.parts.totals.of(&settled.source).delivered();
+            }
+            Verdict::Dead => {
+                self.tries.remove(&key);
+                self.held.remove(&key);
+                self.parts.totals.of(&settled.source).dead();
+            }
+            Verdict::Left { retry_after } => {
+                let mut delay = Duration::ZERO;
+                if settled.tried {
+                    let tries = self.tries.entry(key).or_default();
+                    *tries = tries.saturating_add(1);
+                    delay = RETRY.delay_after(*tries).max(retry_after.unwrap_or_default());
+                }
+                self.later.push(Reverse((time::now() + delay, key)));
+            }
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
