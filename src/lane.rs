@@ -117,7 +117,7 @@ impl Lane {
         }
     }
 
-    /// Gives spooled events that wait back to the spool.
+    /// Gives stored events that wait back to where they come from.
     pub async fn recall(&self) {
         // If the lane's task is gone there is nothing left to give back.
         let _ = self.orders.send(Order::Recall).await;
@@ -168,7 +168,7 @@ impl Worker {
                     None => open = false,
                 },
                 Some(done) = self.calls.join_next_with_id() => self.finish(done),
-                () = sleep_until(wake) => {}
+                () = time::sleep_until(wake) => {}
                 () = closing.cancelled(), if !told_to_close => {
                     told_to_close = true;
                 }
@@ -190,20 +190,20 @@ impl Worker {
                 shed.iter().for_each(|job| job.settle(Verdict::LEFT));
             }
             Order::Recall => {
-                let recalled = self.queue.take_where(|job| job.flight.is_spooled());
+                let recalled = self.queue.take_where(|job| job.flight.is_stored());
                 recalled.iter().for_each(|job| job.settle(Verdict::LEFT));
             }
         }
     }
 
     /// Gives up what can no longer be delivered within its lease; while closing also what waits for
-    /// a sink that is down, and what is safe in the spool.
+    /// a sink that is down, and what is safe on disk.
     fn expire(&mut self) {
         let now = time::now();
         self.queue.wake(now);
         if self.closing.is_cancelled() {
             let down = self.gate.is_shut();
-            for job in self.queue.take_where(|job| down || job.flight.is_spooled()) {
+            for job in self.queue.take_where(|job| down || job.flight.is_stored()) {
                 job.settle(Verdict::LEFT);
             }
         }
@@ -264,7 +264,7 @@ impl Worker {
             retry_after: None,
         });
         let now = time::now();
-        for (job, ending) in jobs.into_iter().zip(endings) {
+        for (mut job, ending) in jobs.into_iter().zip(endings) {
             match ending {
                 Ending::Delivered => {
                     self.gate.success();
@@ -273,13 +273,14 @@ impl Worker {
                 }
                 Ending::Failed { reason, retry_after } => {
                     self.gate.failure(now);
-                    self.retry(job, &reason, retry_after, now);
+                    self.retry(job, reason, retry_after, now);
                 }
                 Ending::Refused { reason, kept } => {
                     // The receiver works; it is the event that it does not want.
                     self.gate.success();
                     self.report.refused(&job, &reason, kept);
-                    job.settle(if kept { Verdict::Dead } else { Verdict::LEFT });
+                    job.failure = Some(reason);
+                    job.settle(if kept { Verdict::Dead } else { Verdict::Refused });
                 }
                 Ending::Closed => {
                     self.gone.cancel();
@@ -289,11 +290,12 @@ impl Worker {
         }
     }
 
-    fn retry(&mut self, mut job: Job, reason: &str, retry_after: Option<Duration>, now: Instant) {
+    fn retry(&mut self, mut job: Job, reason: String, retry_after: Option<Duration>, now: Instant) {
         let delay = job.delays.next_delay().max(retry_after.unwrap_or_default());
-        // A spooled event waits on disk for its next try, so that it holds no other's place.
-        let again = !job.flight.is_spooled() && delay < job.time_left(now);
-        self.report.failed(&job, reason, again || job.flight.is_spooled());
+        // A stored event waits on disk for its next try, so that it holds no other's place.
+        let again = !job.flight.is_stored() && delay < job.time_left(now);
+        self.report.failed(&job, &reason, again || job.flight.is_stored());
+        job.failure = Some(reason);
         if again {
             self.queue.push_later(job, now + delay);
         } else {
@@ -313,12 +315,5 @@ impl Worker {
             .then(|| self.gate.opens_at())
             .flatten();
         [self.queue.next_change(), gate].into_iter().flatten().min()
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -89,7 +89,7 @@ impl Queue {
 
     /// Takes out the source's jobs beyond `keep`, those first that have waited longest.
     pub(super) fn shed(&mut self, source: &Arc<str>, keep: usize) -> Vec<Job> {
-        let of_source = |job: &Job| !job.flight.is_spooled() && job.flight.source() == source;
+        let of_source = |job: &Job| !job.flight.is_stored() && job.flight.source() == source;
         let later = self.later.iter().filter(|Reverse(later)| of_source(&later.job)).count();
         let ready = self.ready.iter().filter(|job| of_source(job)).count();
         let mut excess = (ready + later).saturating_sub(keep);
