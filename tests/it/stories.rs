@@ -3,6 +3,7 @@
 mod bounds;
 mod cli;
 mod clock;
+mod dead_letters;
 mod delivery;
 mod isolation;
 mod odd_answers;
