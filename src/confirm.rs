@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 
+use crate::crash;
 use crate::event::{EventId, Handle};
 use crate::flight::{Delivered, Lease};
 use crate::progress::Progress;
@@ -160,7 +161,11 @@ impl Caller {
         let mut delays = RETRY.delays();
         let mut tries = 0;
         loop {
-            let Err(error) = self.client.confirm_events(&handles).await else { return Ok(()) };
+            crash::point("before-confirm");
+            let Err(error) = self.client.confirm_events(&handles).await else {
+                crash::point("after-confirm");
+                return Ok(());
+            };
             tries += 1;
             let delay = delays.next_delay().max(error.retry_after.unwrap_or_default());
             let is_over = lease_ends.is_none_or(|ends| time::now() + delay >= ends);

@@ -24,6 +24,7 @@ use self::start::client;
 use self::storage::Storage;
 use crate::config::{Ack, Config, SourceConfig};
 use crate::confirm::Confirmer;
+use crate::crash;
 use crate::exit;
 use crate::fanout::Fanout;
 use crate::flight::{self, InFlight};
@@ -202,6 +203,7 @@ impl Relay {
             }
             keep
         });
+        crash::point("reload-retired");
         for (source, client) in clients {
             self.start_source(source, client);
         }
@@ -318,7 +320,10 @@ impl Relay {
             tokio::time::sleep(grace).await;
         };
         let code = tokio::select! {
-            code = ordered => code,
+            code = ordered => {
+                crash::point("stop-drained");
+                code
+            }
             () = out_of_time => {
                 let grace = humantime::format_duration(grace);
                 tracing::warn!(

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::crash;
 use crate::exit;
 use crate::logging::{self, StatusLine};
 use crate::progress::Totals;
@@ -19,6 +20,10 @@ const REDRAW: Duration = Duration::from_millis(200);
 
 /// Runs the relay to its end: the exit code.
 pub(super) fn run(path: &Path, once: bool) -> u8 {
+    if let Err(error) = crash::check() {
+        eprintln!("vod-relay: {error}");
+        return exit::USAGE;
+    }
     let config = match Config::load(path) {
         Ok(config) => config,
         Err(error) => {

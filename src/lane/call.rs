@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::report::REMEDY;
+use crate::crash;
 use crate::flight::Flight;
 use crate::ledger::{Burial, Ledger};
 use crate::sink::{Outcome, Parcel, Refusal, Sink};
@@ -75,7 +76,9 @@ impl Call {
             .iter()
             .map(|(flight, attempt)| Parcel { event: flight.event().clone(), attempt: *attempt })
             .collect();
+        crash::point("before-sink");
         let delivered = tokio::time::timeout(self.limit, self.sink.deliver(&parcels)).await;
+        crash::point("after-sink");
         delivered.unwrap_or_else(|_| {
             let limit = humantime::format_duration(self.limit);
             let reason = match self.cut_short {
@@ -91,7 +94,12 @@ impl Call {
         let delivered = self.flights.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_ok());
         let delivered: Vec<_> =
             delivered.map(|((flight, _), _)| (flight.event().id(), self.name.clone())).collect();
-        delivered.is_empty() || self.ledger.record(delivered).await
+        if delivered.is_empty() {
+            return true;
+        }
+        let noted = self.ledger.record(delivered).await;
+        crash::point("after-ledger");
+        noted
     }
 
     async fn refuse(&self, flight: &Flight, attempts: u32, reason: String) -> Ending {
@@ -127,6 +135,8 @@ impl Call {
             buried: time::wall_clock(),
             text: event.text().clone(),
         };
-        self.ledger.bury(letter).await == Burial::Kept
+        let burial = self.ledger.bury(letter).await;
+        crash::point("after-bury");
+        burial == Burial::Kept
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::config::Unrouted;
+use crate::crash;
 use crate::event::Event;
 use crate::fanout::{self, Fanout};
 use crate::flight::{Delivered, InFlight, Lease};
@@ -115,12 +116,22 @@ impl Intake {
         fanout: &Fanout,
         room: &mut OwnedSemaphorePermit,
     ) {
-        let ids: Vec<_> = events.iter().map(|(event, _)| event.id()).collect();
+        // Joining comes before the ledger is read: a delivery that ends in between is then in it.
+        let progress = self.in_flight.progress();
+        let mut rest = Vec::with_capacity(events.len());
+        for (event, lease) in events {
+            match self.in_flight.join(event.id(), &lease) {
+                true => progress.redelivered(),
+                false => rest.push((event, lease)),
+            }
+        }
+        let ids: Vec<_> = rest.iter().map(|(event, _)| event.id()).collect();
         let settled = self.ledger.settled(&ids).await;
         let mut jobs: Vec<Vec<Job>> = fanout.lanes().iter().map(|_| Vec::new()).collect();
-        for ((event, lease), settled) in events.into_iter().zip(settled) {
+        for ((event, lease), settled) in rest.into_iter().zip(settled) {
             self.take_one(event, lease, &settled, fanout, room, &mut jobs);
         }
+        crash::point("after-intake");
         for (lane, jobs) in fanout.lanes().iter().zip(jobs) {
             if !jobs.is_empty() {
                 lane.deliver(jobs).await;
@@ -156,6 +167,7 @@ impl Intake {
         let progress = self.in_flight.progress();
         match spool.append(self.in_flight.source().clone(), new).await {
             Ok(appended) => {
+                crash::point("after-spool");
                 for ((id, lease, place), appended) in leases.into_iter().zip(appended) {
                     if !matches!(appended, Appended::Added { .. }) {
                         progress.redelivered();

@@ -12,6 +12,7 @@ use super::intake::Intake;
 use super::once::Once;
 use super::pace::Pace;
 use super::push_mode;
+use crate::crash;
 use crate::exit;
 use crate::fanout;
 use crate::flight::InFlight;
@@ -209,6 +210,7 @@ impl PullLoop {
             self.once.drained = self.once.ends;
             return None;
         }
+        crash::point("after-pull");
         let brought = self.intake.take(answer, room).await;
         if brought.elements >= EVENTS_MAX as usize {
             self.pace.full();

@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Shared, StoreError, room, schema, spool};
+use crate::crash;
 
 /// How much work may wait before callers do.
 const QUEUE: usize = 256;
@@ -232,7 +233,9 @@ impl Desk {
             }
             self.execute("RELEASE work")?;
         }
+        crash::point("before-commit");
         self.execute("COMMIT")?;
+        crash::point("after-commit");
         Ok(())
     }
 

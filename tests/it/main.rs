@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy's exception for tests leaves out their helpers")]
 
 mod config;
+mod corpus;
 mod emulator;
 mod readme;
 mod sinks;

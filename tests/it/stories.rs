@@ -1,8 +1,11 @@
 //! Stories of the whole program: what its users rely on.
 
 mod bounds;
+mod chaos;
 mod cli;
 mod clock;
+#[cfg(debug_assertions)]
+mod crash;
 mod dead_letters;
 mod delivery;
 mod isolation;
@@ -13,3 +16,4 @@ mod routing;
 mod sinks_e2e;
 mod sources;
 mod stop;
+mod violence;

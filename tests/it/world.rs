@@ -4,6 +4,7 @@
 use std::fmt;
 use std::fs;
 use std::future::Future;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -233,7 +234,7 @@ impl Running {
     pub async fn end(mut self) -> Ended {
         let status = unstuck("vod-relay does not end", self.child.wait()).await.unwrap();
         let (stdout, stderr) = (self.stdout.all().await, self.stderr.all().await);
-        Ended { code: status.code(), stdout, stderr }
+        Ended { code: status.code(), signal: status.signal(), stdout, stderr }
     }
 
     /// Sends SIGTERM and waits for the end.
@@ -257,13 +258,16 @@ impl Running {
 /// How vod-relay ended.
 pub struct Ended {
     pub code: Option<i32>,
+    /// The signal that killed it.
+    pub signal: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
 impl fmt::Debug for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "exit {:?}\n{}\n{}", self.code, self.stdout, self.stderr)
+        let Self { code, signal, stdout, stderr } = self;
+        write!(f, "exit {code:?}, signal {signal:?}\n{stdout}\n{stderr}")
     }
 }
 
@@ -354,8 +358,8 @@ pub enum Answer {
     Held,
     /// This once [`App::open_gate`] was called.
     HeldThen(u16),
-    /// 204 after this long.
-    Late(Duration),
+    /// This after a while.
+    Late(Duration, u16),
 }
 
 impl App {
@@ -495,12 +499,12 @@ async fn receive(State(app): State<Arc<AppInner>>, headers: HeaderMap, body: Byt
         Answer::With(code, name, value) => {
             (StatusCode::from_u16(code).unwrap(), [(name, value)]).into_response()
         }
-        Answer::Late(by) => {
-            tokio::time::sleep(by).await;
-            StatusCode::NO_CONTENT.into_response()
-        }
         Answer::Held => held(&app, StatusCode::NO_CONTENT).await,
         Answer::HeldThen(code) => held(&app, StatusCode::from_u16(code).unwrap()).await,
+        Answer::Late(after, code) => {
+            tokio::time::sleep(after).await;
+            StatusCode::from_u16(code).unwrap().into_response()
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 
 use super::Config;
 use super::rotation::{self, Rotation};
+use crate::crash;
 use crate::sink::write_counted;
 
 /// Group members may read what the relay writes, others may not; the umask narrows it further.
@@ -108,7 +109,10 @@ impl Log {
         let before = file.metadata()?.len();
         let lines = whole(lines, ends_whole(file, before)?);
         let (written, result) = write_counted(|rest| self.disk.write(file, rest), &lines);
-        result.and_then(|()| self.disk.sync(file)).inspect_err(|_| {
+        crash::point("file-written");
+        let synced = result.and_then(|()| self.disk.sync(file));
+        crash::point("file-synced");
+        synced.inspect_err(|_| {
             // Only if all that is behind `before` is our own.
             let length = file.metadata().map(|meta| meta.len()).ok();
             if length == Some(before + written as u64)

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 
+use crate::crash;
+
 /// When and how a file is rotated.
 #[derive(Debug)]
 pub(super) struct Rotation {
@@ -54,6 +56,7 @@ impl Rotation {
         for index in (1..=free.unwrap_or(self.keep)).rev() {
             let from = if index == 1 { self.path.clone() } else { self.numbered(index - 1) };
             fs::rename(from, self.numbered(index))?;
+            crash::point("file-rotating");
         }
         sync_directory(super::log::parent(&self.path))
     }

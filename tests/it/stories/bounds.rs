@@ -10,7 +10,7 @@ use crate::world::{Answer, App, World};
 async fn a_webhook_gets_no_more_requests_at_a_time_than_it_wants() {
     let world = World::new().await;
     world.push(100);
-    let app = App::answering(|_| Answer::Late(Duration::from_millis(20))).await;
+    let app = App::answering(|_| Answer::Late(Duration::from_millis(20), 204)).await;
     let ended = world.config("", &app.sink("app", "max_concurrency = 5")).once().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(app.most_at_once(), 5);

@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::world::{Answer, App, World, ids_in, sorted};
+use vod_relay::emulator::{Account, Options};
+
+use crate::world::{Answer, App, World, ids_in, sorted, source_of};
 
 #[tokio::test]
 async fn a_changed_sink_gets_the_new_events_and_the_old_one_finishes_its_own() {
@@ -50,21 +52,36 @@ async fn a_wrong_configuration_is_refused_with_its_reasons_and_the_old_one_goes_
 
 #[tokio::test]
 async fn a_changed_source_loses_nothing_under_load() {
-    let world = World::with_leases(Duration::from_secs(30)).await;
+    let account = |id: &str| Account { secret_id: id.to_owned(), ..Account::default() };
+    let (old, new) = (account("old"), account("new"));
+    let accounts = vec![old.clone(), new.clone()];
+    let world = World::with(Options { accounts, ..Options::default() }).await;
     let mut ids = world.push(300);
     let app = App::new().await;
-    let sink = app.sink("app", "");
-    let relay = world.config("max_pulls = 2", &sink).start();
+    let config = |account: &Account, keys: &str| {
+        world.raw_config(
+            &[source_of(&world.url, "main", account, keys), app.sink("app", "")].concat(),
+        )
+    };
+    let relay = config(&old, "max_pulls = 2").start();
     app.until_received(50).await;
-    world.config("max_pulls = 5\nmax_in_flight = 64", &sink);
+    config(&new, "max_pulls = 5\nmax_in_flight = 64");
     relay.reload().await;
     ids.extend(world.push(200));
     world.until_confirmed(500).await;
+    // The old one pulls no more.
+    let pulls = |account: &Account| world.vod.state().secret_ids[&account.secret_id]["PullEvents"];
+    let before = pulls(&old);
+    for n in 1..=5 {
+        ids.extend(world.push(20));
+        world.until_confirmed(500 + 20 * n).await;
+    }
+    assert_eq!(pulls(&old), before);
     let ended = relay.stop().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(app.distinct_ids(), sorted(&ids));
-    assert_eq!(app.requests().len(), 500, "none twice");
-    assert_eq!(world.vod.state().counts.handed_out, 500, "no lease ran out");
+    assert_eq!(app.requests().len(), 600, "none twice");
+    assert_eq!(world.vod.state().counts.handed_out, 600, "no lease ran out");
 }
 
 #[tokio::test]
@@ -114,5 +131,7 @@ async fn a_sink_that_is_taken_out_while_it_fails_lets_its_events_go() {
     // They come again, and nobody lacks them any more.
     world.until_confirmed(20).await;
     assert_eq!(kept.requests().len(), 20, "none twice");
-    assert_eq!(relay.stop().await.code, Some(0));
+    let ended = relay.stop().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(!ended.stderr.contains("not all events in flight"), "nothing is left: {ended:?}");
 }

@@ -2,22 +2,32 @@
 
 use std::time::Duration;
 
+use vod_relay::emulator::Options;
+use vod_relay::time;
+
 use crate::world::{Answer, App, Switch, World, scaled, sorted};
 
 const UNSETTLED: &str = "not all events in flight were settled";
 
+/// Shorter than the leases, so that whoever waits for their end meets the grace first.
+const SHORT_GRACE: &str = "[relay]\nshutdown_grace = \"10s\"\n";
+
 #[tokio::test]
 async fn a_stop_finishes_what_is_in_flight_and_pulls_nothing_more() {
     for signal in ["TERM", "INT"] {
-        let world = World::with_leases(Duration::from_secs(30)).await;
+        // A pull that is not given up would be open for long.
+        let hold = Duration::from_secs(9);
+        let world = World::with(Options { hold, ..Options::default() }).await;
         let ids = world.push(100);
         let app = App::answering(|_| Answer::Held).await;
         let relay = world.config("", &app.sink("app", "")).start();
         app.until_received(100).await;
+        world.until("a pull waits", |state| state.waiting > 0).await;
+        let told = time::now();
         relay.signal(signal);
         relay.says("stopping").await;
-        // The long poll that was open is given up.
         world.until("no pull waits", |state| state.waiting == 0).await;
+        assert!(told.elapsed() < hold / 2, "the long poll is given up");
         let pulls = world.calls("PullEvents");
         world.push(50);
         app.open_gate();
@@ -52,12 +62,12 @@ async fn a_stop_does_not_wait_for_a_sink_that_is_down() {
     let world = World::with_leases(Duration::from_secs(30)).await;
     world.push(40);
     let app = App::answering(|_| Answer::Status(503)).await;
-    let relay = world.config("", &app.sink("app", "")).start();
+    let relay = world.config("", &[&app.sink("app", ""), SHORT_GRACE].concat()).start();
     // As many failures in a row as it takes to be sure.
     app.until_received(8).await;
     let ended = relay.stop().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(!ended.stderr.contains(UNSETTLED), "neither the grace nor the leases: {ended:?}");
+    assert!(!ended.stderr.contains(UNSETTLED), "it waited for the grace: {ended:?}");
     assert_eq!(world.vod.state().counts.confirmed, 0);
 }
 
@@ -66,7 +76,7 @@ async fn a_stop_does_not_wait_for_a_sink_that_goes_down_meanwhile() {
     let world = World::with_leases(Duration::from_secs(30)).await;
     world.push(20);
     let app = App::answering(|_| Answer::HeldThen(503)).await;
-    let relay = world.config("", &app.sink("app", "")).start();
+    let relay = world.config("", &[&app.sink("app", ""), SHORT_GRACE].concat()).start();
     app.until_received(20).await;
     relay.signal("TERM");
     relay.says("stopping").await;
@@ -74,7 +84,7 @@ async fn a_stop_does_not_wait_for_a_sink_that_goes_down_meanwhile() {
     app.open_gate();
     let ended = relay.end().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(!ended.stderr.contains(UNSETTLED), "neither the grace nor the leases: {ended:?}");
+    assert!(!ended.stderr.contains(UNSETTLED), "it waited for the grace: {ended:?}");
 }
 
 #[tokio::test]
