@@ -15,6 +15,9 @@ const LATER_MAX: usize = 100_000;
 const RETRY: Policy =
     Policy { first: Duration::from_secs(1), longest: Duration::from_secs(5 * 60) };
 
+/// A sink that fails so often in a row counts as down: more often than its lane needs to notice.
+const FAILURES_MAX: u32 = 10;
+
 /// Events that the lane has, and those that wait for another try.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
@@ -22,6 +25,8 @@ pub(super) struct Backlog {
     later: BinaryHeap<Reverse<(Instant, SpoolKey)>>,
     /// How often the events failed that have failed.
     tries: HashMap<SpoolKey, u32>,
+    /// How many tries have failed since the last one that did not.
+    failures: u32,
 }
 
 impl Backlog {
@@ -39,12 +44,14 @@ impl Backlog {
     pub(super) fn settled(&mut self, key: SpoolKey) {
         self.held.remove(&key);
         self.tries.remove(&key);
+        self.failures = 0;
     }
 
     /// The event is to be tried again; if it was tried, not at once.
     pub(super) fn put_off(&mut self, key: SpoolKey, tried: bool, at_least: Option<Duration>) {
         let mut delay = Duration::ZERO;
         if tried {
+            self.failures = self.failures.saturating_add(1);
             let tries = self.tries.entry(key).or_default();
             *tries = tries.saturating_add(1);
             delay = RETRY.delay_after(*tries).max(at_least.unwrap_or_default());
@@ -79,6 +86,11 @@ impl Backlog {
     /// Whether every event that waits has been tried.
     pub(super) fn all_tried(&self) -> bool {
         self.later.len() <= self.tries.len()
+    }
+
+    /// Whether the sink seems to be down.
+    pub(super) fn sink_is_down(&self) -> bool {
+        self.failures >= FAILURES_MAX
     }
 
     /// How often the event has failed.

@@ -67,7 +67,7 @@ pub struct Parts {
     pub totals: Totals,
     /// Ends the feed when the lane has given everything back.
     pub retire: CancellationToken,
-    /// Ends the feed when every event has been tried.
+    /// Ends the feed when every event has been tried, or the sink turns out to be down.
     pub drain: CancellationToken,
     /// Comes when the feed before has ended, which may still have events of the same sink.
     pub after: Option<oneshot::Receiver<()>>,
@@ -103,6 +103,10 @@ impl Feed {
         let mut verdicts = Vec::with_capacity(WINDOW);
         while !self.may_end() {
             self.fill().await;
+            if self.gives_up() && !recalled {
+                recalled = true;
+                self.parts.lane.recall().await;
+            }
             let wake = self.wake_at();
             tokio::select! {
                 _ = self.verdicts.1.recv_many(&mut verdicts, WINDOW) => {
@@ -125,7 +129,7 @@ impl Feed {
                     self.parts.lane.recall().await;
                 }
                 // Whether it may end now is asked above.
-                () = drain.cancelled(), if !recalled && self.idle() => {}
+                () = drain.cancelled(), if !recalled && (self.idle() || self.backlog.sink_is_down()) => {}
             }
         }
         // Nobody may wait for it.
@@ -135,7 +139,14 @@ impl Feed {
     fn may_end(&self) -> bool {
         self.sent == 0
             && (self.parts.retire.is_cancelled()
-                || (self.parts.drain.is_cancelled() && self.idle()))
+                || (self.parts.drain.is_cancelled() && self.idle())
+                || self.gives_up())
+    }
+
+    /// Whether a run that ends leaves the rest to the next one: one try after the other of a sink
+    /// that is down could take hours.
+    fn gives_up(&self) -> bool {
+        self.parts.drain.is_cancelled() && self.backlog.sink_is_down()
     }
 
     /// Whether every event has been tried at least once.
@@ -152,6 +163,7 @@ impl Feed {
     async fn fill(&mut self) {
         while self.sent < WINDOW
             && !self.parts.retire.is_cancelled()
+            && !self.gives_up()
             && self.not_before.is_none_or(|at| at <= time::now())
         {
             let loaded = match self.backlog.take_due() {

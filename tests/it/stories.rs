@@ -15,5 +15,6 @@ mod reload;
 mod routing;
 mod sinks_e2e;
 mod sources;
+mod spool;
 mod stop;
 mod violence;
