@@ -182,6 +182,23 @@ async fn a_killed_relay_keeps_its_letters() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_kept_is_not_confirmed() {
+    let (world, relay, _app, _mood) = with_letters(1).await;
+    // As if there were as many as may be.
+    let database = rusqlite::Connection::open(world.path("state/vod-relay.db")).unwrap();
+    let fill = "UPDATE totals SET entries = 100000 WHERE table_name = 'dead_letters'";
+    assert_eq!(database.execute(fill, []).unwrap(), 1);
+    drop(database);
+    let app = App::answering(|_| Answer::Status(410)).await;
+    let full = world.config("", &[STATE, &app.sink("app", "")].concat());
+    world.push(1);
+    let ended = full.once().await;
+    assert_ended(&ended, 75, "no room for another dead letter");
+    assert_eq!(world.vod.state().counts.confirmed, 1);
+    assert_eq!(letters(&relay).await.len(), 1);
+}
+
+#[tokio::test]
 async fn everything_works_while_the_service_runs() {
     let world = World::new().await;
     let mood = Mood::new(410);

@@ -158,7 +158,7 @@ async fn nothing_is_confirmed_that_a_full_disk_did_not_take() {
 #[tokio::test]
 async fn what_is_too_old_becomes_a_dead_letter() {
     let world = World::with_leases(LEASE).await;
-    let ids = world.push(5);
+    let ids = world.push(2);
     let app = App::answering(|_| Answer::Status(503)).await;
     let relay = spooling(&world, "spool_max_age = \"1s\"", &app.sink("app", ""));
     let running = relay.start();
