@@ -107,7 +107,7 @@ impl Lane {
         count.await.unwrap_or_default()
     }
 
-    /// Gives spooled events that wait back to the spool.
+    /// Gives stored events that wait back to where they come from.
     pub async fn recall(&self) {
         // If the lane's task is gone there is nothing left to give back.
         let _ = self.orders.send(Order::Recall).await;

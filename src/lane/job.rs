@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flight::{Flight, Verdict};
+use crate::flight::{Flight, Settled, Verdict};
 use crate::retry::{Delays, Policy};
 use crate::time::{self, Instant};
 
@@ -18,12 +18,14 @@ pub struct Job {
     pub(super) attempt: u32,
     pub(super) delays: Delays,
     pub(super) since: Instant,
+    /// Why the last try failed.
+    pub(super) failure: Option<String>,
 }
 
 impl Job {
     /// A job that has not been tried.
     pub fn new(flight: Arc<Flight>) -> Self {
-        Self { flight, attempt: 0, delays: RETRY.delays(), since: time::now() }
+        Self { flight, attempt: 0, delays: RETRY.delays(), since: time::now(), failure: None }
     }
 
     /// How long the lease leaves for it; without a lease there is no end.
@@ -34,10 +36,11 @@ impl Job {
 
     /// Whether it takes a place among the leased events of this source.
     pub(super) fn is_leased_from(&self, source: &Arc<str>) -> bool {
-        !self.flight.is_spooled() && self.flight.source() == source
+        !self.flight.is_stored() && self.flight.source() == source
     }
 
     pub(super) fn settle(&self, verdict: Verdict) {
-        self.flight.settle(verdict, self.attempt > 0);
+        let (tried, reason) = (self.attempt > 0, self.failure.as_deref());
+        self.flight.settle(Settled { verdict, tried, reason });
     }
 }

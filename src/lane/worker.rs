@@ -81,7 +81,7 @@ impl Worker {
                     None => open = false,
                 },
                 Some(done) = self.calls.join_next_with_id() => self.finish(done),
-                () = sleep_until(wake) => {}
+                () = time::sleep_until(wake) => {}
                 () = closing.cancelled(), if !told_to_close => {
                     told_to_close = true;
                 }
@@ -106,7 +106,7 @@ impl Worker {
                 shed.iter().for_each(|job| job.settle(Verdict::LEFT));
             }
             Order::Recall => {
-                let recalled = self.queue.take_where(|job| job.flight.is_spooled());
+                let recalled = self.queue.take_where(|job| job.flight.is_stored());
                 recalled.iter().for_each(|job| job.settle(Verdict::LEFT));
             }
         }
@@ -119,7 +119,7 @@ impl Worker {
         self.queue.wake(now);
         if self.closing.is_cancelled() {
             let down = self.gate.is_shut();
-            for job in self.queue.take_where(|job| down || job.flight.is_spooled()) {
+            for job in self.queue.take_where(|job| down || job.flight.is_stored()) {
                 job.settle(Verdict::LEFT);
             }
         }
@@ -208,8 +208,8 @@ impl Worker {
     fn retry(&mut self, mut job: Job, reason: &str, retry_after: Option<Duration>, now: Instant) {
         let delay = job.delays.next_delay().max(retry_after.unwrap_or_default());
         // A spooled event waits on disk for its next try, so that it holds no other's place.
-        let again = !job.flight.is_spooled() && delay < job.time_left(now);
-        self.report.failed(&job, reason, again || job.flight.is_spooled());
+        let again = !job.flight.is_stored() && delay < job.time_left(now);
+        self.report.failed(&job, reason, again || job.flight.is_stored());
         if again {
             self.queue.push_later(job, now + delay);
         } else {
@@ -234,12 +234,5 @@ impl Worker {
             .then(|| self.gate.opens_at())
             .flatten();
         [self.queue.next_change(), gate].into_iter().flatten().min()
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -113,8 +113,8 @@ impl PullLoop {
                         self.send_pull(room);
                     }
                 }
-                () = sleep_until(waits_for_room) => self.shed().await,
-                () = sleep_until(waits_for_time),
+                () = time::sleep_until(waits_for_room) => self.shed().await,
+                () = time::sleep_until(waits_for_time),
                     if !self.once.drained && self.pulls.len() < self.pace.pulls() => {}
                 () = self.in_flight.idle(), if may_end => {
                     match self.progress().look_again_at() {
@@ -301,12 +301,5 @@ impl PullLoop {
     async fn tell(&self, news: News) {
         // Nobody listens any more when the relay is ending, and then nobody needs to know.
         let _ = self.news.send(news).await;
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -6,6 +6,7 @@ mod cli;
 mod clock;
 #[cfg(debug_assertions)]
 mod crash;
+mod dead_letters;
 mod delivery;
 mod isolation;
 mod odd_answers;
@@ -14,5 +15,6 @@ mod reload;
 mod routing;
 mod sinks_e2e;
 mod sources;
+mod spool;
 mod stop;
 mod violence;
