@@ -3,6 +3,7 @@
 mod chaos;
 #[cfg(debug_assertions)]
 mod crash;
+mod damage;
 mod delivery;
 mod once;
 mod violence;
