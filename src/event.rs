@@ -110,17 +110,20 @@ impl Event {
     /// Reads an event's content, a JSON object that has no handle.
     pub fn from_content(text: String) -> Self {
         let mut named_type = None;
-        let mut member = None;
+        let mut objects = Vec::new();
         for found in json::members(&text) {
-            match found.key().as_ref() {
-                // The legacy callback format spells it in lower case.
-                "EventType" | "eventType" => {
-                    named_type = json::scalar(found.value).map(Cow::into_owned)
-                }
-                _ if member.is_none() && found.value.starts_with('{') => member = Some(found),
-                _ => {}
+            let key = found.key();
+            if key == "EventType" {
+                named_type = json::scalar(found.value).map(Cow::into_owned);
+            } else if found.value.starts_with('{') && !identity::is_outside_the_content(&key) {
+                objects.push((key, found));
             }
         }
+        // VOD sends one. Of several the same one must be taken in whatever order they come.
+        let of_another_type =
+            |key: &str| named_type.as_deref() != Some(member::event_type(key).as_ref());
+        objects.sort_by(|(a, _), (b, _)| (of_another_type(a), a).cmp(&(of_another_type(b), b)));
+        let member = objects.first().map(|(_, found)| *found);
         let fields = member.map_or_else(Fields::default, |member| Fields::read(member.value));
         let event_type = named_type
             .or_else(|| member.map(|member| member::event_type(&member.key()).into_owned()))
@@ -188,5 +191,30 @@ impl Fields {
             }
         }
         fields
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_objects_the_same_one_is_taken_in_whatever_order() {
+        let orders = [
+            [r#""T":{}"#, r#""BEvent":{"x":1}"#, r#""AEvent":{"x":2}"#],
+            [r#""AEvent":{"x":2}"#, r#""T":{}"#, r#""BEvent":{"x":1}"#],
+            [r#""AEvent":{"x":2}"#, r#""BEvent":{"x":1}"#, r#""Sign":{}"#],
+        ];
+        let read = |members: [&str; 3], more: &str| {
+            let event = Event::from_content(format!("{{{more}{}}}", members.join(",")));
+            (event.id(), event.event_type().to_owned(), event.body().to_owned())
+        };
+        for (more, event_type, body) in
+            [("", "A", r#"{"x":2}"#), (r#""EventType":"B","#, "B", r#"{"x":1}"#)]
+        {
+            let events = orders.map(|members| read(members, more));
+            assert_eq!((events[0].1.as_str(), events[0].2.as_str()), (event_type, body));
+            assert!(events.iter().all(|event| *event == events[0]), "{events:?}");
+        }
     }
 }

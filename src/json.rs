@@ -50,7 +50,8 @@ pub fn elements(text: &str) -> impl Iterator<Item = &str> {
         let start = next_item(text, at?, b']')?;
         let end = value_end(text, start);
         at = Some(end);
-        text.get(start..end)
+        // What is no value has no length, and the walk would come back to it for ever.
+        text.get(start..end).filter(|element| !element.is_empty())
     })
 }
 
@@ -219,6 +220,9 @@ mod tests {
             elements(text).count();
             without_member(text, 0);
             scalar(text);
+        }
+        for text in ["[}", "[:", "[1:}", "[,]:"] {
+            assert!(elements(text).take(9).count() < 9, "{text}");
         }
     }
 

@@ -14,6 +14,7 @@ mod report;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -40,6 +41,7 @@ pub struct Lane {
     name: Arc<str>,
     orders: mpsc::Sender<Order>,
     sink: Arc<dyn Sink>,
+    share: Arc<AtomicUsize>,
 }
 
 /// What a lane needs beside its sink.
@@ -68,6 +70,7 @@ impl Lane {
         let name: Arc<str> = name.into();
         let Parts { ledger, max_attempts, closing, gone } = parts;
         let (orders, inbox) = mpsc::channel(INBOX);
+        let share = Arc::new(AtomicUsize::new(usize::MAX));
         let worker = Worker {
             name: name.clone(),
             limits: sink.limits(),
@@ -76,6 +79,7 @@ impl Lane {
             max_attempts,
             queue: Queue::default(),
             gate: Gate::default(),
+            share: share.clone(),
             calls: JoinSet::new(),
             underway: HashMap::new(),
             report: Report::new(name.clone()),
@@ -83,7 +87,7 @@ impl Lane {
             gone,
         };
         tasks.spawn(worker.run(inbox));
-        Self { name, orders, sink }
+        Self { name, orders, sink, share }
     }
 
     /// The sink's name.
@@ -94,6 +98,12 @@ impl Lane {
     /// Opens again what a log rotator may have moved away.
     pub fn reopen(&self) {
         self.sink.reopen();
+    }
+
+    /// How many events may be on their way into the sink at a time, so that a sink that does not
+    /// answer leaves room in the air for the events of others.
+    pub fn set_share(&self, events: usize) {
+        self.share.store(events.max(1), Ordering::Relaxed);
     }
 
     /// Hands events over.
@@ -131,6 +141,7 @@ struct Worker {
     limits: Limits,
     queue: Queue,
     gate: Gate,
+    share: Arc<AtomicUsize>,
     calls: JoinSet<Vec<Ending>>,
     /// What each call carries, kept here so that a panic in the sink loses nothing.
     underway: HashMap<Id, (Vec<Job>, Instant)>,
@@ -144,9 +155,13 @@ impl Worker {
         let closing = self.closing.clone();
         let mut open = true;
         let mut told_to_close = false;
-        while open || !self.queue.is_empty() || !self.calls.is_empty() {
+        loop {
             self.expire();
             self.start();
+            // Looked at after what may have emptied the lane: nothing would wake it up any more.
+            if !open && self.queue.is_empty() && self.calls.is_empty() {
+                return;
+            }
             let wake = self.wake_at();
             tokio::select! {
                 order = inbox.recv(), if open => match order {
@@ -210,7 +225,7 @@ impl Worker {
             && self.gate.lets_through(now, self.calls.len())
             && self.ramp_opens_at(now).is_none()
         {
-            let jobs = self.queue.take(self.limits.batch);
+            let jobs = self.queue.take(self.limits.batch.min(self.room()));
             if jobs.is_empty() {
                 return;
             }
@@ -286,6 +301,12 @@ impl Worker {
         } else {
             job.settle(Verdict::Left { retry_after });
         }
+    }
+
+    /// How many more events may be on their way into the sink.
+    fn room(&self) -> usize {
+        let underway: usize = self.underway.values().map(|(jobs, _)| jobs.len()).sum();
+        self.share.load(Ordering::Relaxed).saturating_sub(underway)
     }
 
     /// When something is due that no message announces.

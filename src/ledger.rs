@@ -46,12 +46,12 @@ impl Ledger {
         Self { place: Place::Disk(store), failures: Quiet::default() }
     }
 
-    /// For each event the sinks that have it, or that it is a dead letter of. A ledger that cannot
-    /// be read knows none: delivering twice is better than not at all.
+    /// For each event the sinks that have it, that it is a dead letter of, or that get it from the
+    /// spool. A ledger that cannot be read knows none: delivering twice is better than not at all.
     pub async fn settled(&self, events: &[EventId]) -> Vec<Vec<Arc<str>>> {
         match &self.place {
             Place::Memory(memory) => events.iter().map(|event| memory.settled(*event)).collect(),
-            Place::Disk(store) => store.settled(events).await.unwrap_or_else(|error| {
+            Place::Disk(store) => store.provided(events).await.unwrap_or_else(|error| {
                 self.complain("redelivered events may be delivered twice", &error);
                 vec![Vec::new(); events.len()]
             }),

@@ -64,18 +64,20 @@ impl<'a> MakeWriter<'a> for StatusLine {
     }
 }
 
-/// Starts logging. `level` is a level or a list such as `info,vod_relay::sink=debug`; the
-/// environment's wish comes before the configuration's.
+/// Starts logging; the level that the environment asks for comes before the configuration's.
 ///
 /// # Errors
 ///
-/// The environment's wish is not understood.
+/// What the environment asks for is no level.
 pub fn start(log: &Log) -> Result<StatusLine, String> {
     let wish = std::env::var(LEVEL_VARIABLE).ok().filter(|wish| !wish.is_empty());
-    let level = wish.as_deref().unwrap_or(&log.level);
-    let filter: Targets = level.parse().map_err(|error| {
-        format!("{LEVEL_VARIABLE}: \"{level}\" is no log level ({error}); for example info")
-    })?;
+    let log = match wish {
+        Some(wish) => {
+            log.with_level(&wish).map_err(|error| format!("{LEVEL_VARIABLE}: {error}"))?
+        }
+        None => log.clone(),
+    };
+    let filter: Targets = log.level.parse().map_err(|error| format!("log.level: {error}"))?;
     let status = StatusLine::default();
     let terminal = io::stderr().is_terminal();
     let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());

@@ -130,7 +130,9 @@ impl Progress {
         add(&self.counts.refused_confirms, usize::from(refused));
         self.with_unsettled(|unsettled| {
             unsettled.left.remove(&event);
-            unsettled.doubtful.insert(event, lease_over);
+            // Of several handles the one that lasts longest may still hide the event.
+            let over = unsettled.doubtful.entry(event).or_insert(lease_over);
+            *over = lease_over.max(*over);
         });
     }
 

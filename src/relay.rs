@@ -332,7 +332,8 @@ impl Relay {
                 code
             }
         };
-        if !self.once {
+        // A reader of standard output that has seen enough wants nothing more of this run.
+        if !self.once || self.gone.is_cancelled() {
             return code;
         }
         let mut left = self.totals.left_over();

@@ -28,13 +28,20 @@ pub struct Spool {
     store: Arc<Store>,
     bounds: Mutex<Bounds>,
     /// Changes when events came in.
-    grown: watch::Sender<()>,
+    grown: watch::Sender<Grown>,
+}
+
+/// How the spool has grown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Grown {
+    /// How often an event that was in it already got another sink, which a feed may have passed.
+    in_the_middle: u64,
 }
 
 impl Spool {
     /// The spool of a store.
     pub fn new(store: Arc<Store>, bounds: Bounds) -> Arc<Self> {
-        Arc::new(Self { store, bounds: Mutex::new(bounds), grown: watch::Sender::new(()) })
+        Arc::new(Self { store, bounds: Mutex::new(bounds), grown: watch::Sender::default() })
     }
 
     /// Other bounds from now on.
@@ -63,7 +70,12 @@ impl Spool {
         events: Vec<NewSpooled>,
     ) -> Result<Vec<Appended>, StoreError> {
         let appended = self.store.append(source, events).await?;
-        self.grown.send_replace(());
+        let is_passed = |one: &Appended| match one {
+            Appended::Known { sinks, .. } => !sinks.is_empty(),
+            Appended::Added { .. } | Appended::Settled => false,
+        };
+        let passed = appended.iter().any(is_passed);
+        self.grown.send_modify(|grown| grown.in_the_middle += u64::from(passed));
         Ok(appended)
     }
 

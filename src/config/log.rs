@@ -23,21 +23,38 @@ pub enum LogFormat {
     Json,
 }
 
+/// What a level may be.
+const LEVELS: &str =
+    "off, error, warn, info, debug or trace; by module: \"info,vod_relay::sink=debug\"";
+
 impl Log {
+    /// The same log with another level, such as the environment asks for.
+    ///
+    /// # Errors
+    ///
+    /// It is no level; what would be.
+    pub fn with_level(&self, level: &str) -> Result<Self, String> {
+        match wrong_directive(level) {
+            Some(wrong) => Err(format!("{} is not a level ({LEVELS})", quoted(wrong))),
+            None => Ok(Self { level: level.to_owned(), ..self.clone() }),
+        }
+    }
+
     pub(super) fn read(section: Section<'_>) -> Self {
         let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
         let format = section.choice("format", &formats, "text").unwrap_or(LogFormat::Text);
         let level = section.string_or("level", "info");
-        if let Some(wrong) = level.split(',').find(|directive| !is_directive(directive)) {
-            section.mistake(
-                "level",
-                &format!("{} is not a level", quoted(wrong)),
-                "off, error, warn, info, debug or trace; by module: \"info,vod_relay::sink=debug\"",
-            );
+        if let Some(wrong) = wrong_directive(&level) {
+            section.mistake("level", &format!("{} is not a level", quoted(wrong)), LEVELS);
         }
         section.finish();
         Self { format, level }
     }
+}
+
+/// The first part of the filter that is wrong.
+fn wrong_directive(filter: &str) -> Option<&str> {
+    filter.split(',').find(|directive| !is_directive(directive))
 }
 
 /// Whether a part of the filter is a level, or a module with its level. A word alone must be a

@@ -253,7 +253,20 @@ impl<'a> Section<'a> {
 
     fn effective(&self, key: &str, value: impl Into<toml::Value>) {
         let mut report = self.context.report.borrow_mut();
-        report.effective(&self.path, &as_written(key), value.into());
+        report.effective(&self.path, &as_written(key), escaped(value.into()));
+    }
+}
+
+/// The value with its dollar signs doubled: read again, they begin no variable.
+fn escaped(value: toml::Value) -> toml::Value {
+    match value {
+        toml::Value::String(text) => text.replace('$', "$$").into(),
+        toml::Value::Array(list) => list.into_iter().map(escaped).collect::<Vec<_>>().into(),
+        toml::Value::Table(table) => {
+            let entries = table.into_iter().map(|(key, value)| (key, escaped(value)));
+            entries.collect::<toml::Table>().into()
+        }
+        other => other,
     }
 }
 

@@ -3,7 +3,9 @@
 //! VOD gives events no id, and a redelivery brings another handle. So the id is a hash of what the
 //! event says, in a canonical form that does not depend on how VOD happened to print it.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use sha2::{Digest as _, Sha256};
 
@@ -65,7 +67,7 @@ impl fmt::Debug for EventId {
 }
 
 /// Top-level members that belong to one delivery of an event, not to the event.
-fn is_outside_the_content(key: &str) -> bool {
+pub(super) fn is_outside_the_content(key: &str) -> bool {
     matches!(key, "EventHandle" | "Sign" | "T")
 }
 
@@ -84,7 +86,7 @@ fn write_value(out: &mut String, value: &str, depth: usize) -> Option<()> {
             }
             out.push(']');
         }
-        Some(b'"') => write_string(out, value),
+        Some(b'"') => write_string(out, &canonical(value.get(1..value.len() - 1).unwrap_or(""))),
         _ => out.push_str(value),
     }
     Some(())
@@ -97,14 +99,13 @@ fn write_object(
     leave_out: fn(&str) -> bool,
 ) -> Option<()> {
     let mut members: Vec<_> = json::members(object)
-        .filter(|member| member.value != "null")
-        .map(|member| (member.key(), member.value))
-        .filter(|(key, _)| !leave_out(key))
+        .filter(|member| member.value != "null" && !leave_out(&member.key()))
+        .map(|member| (canonical(member.raw_key), member.value))
         .collect();
     members.sort_by(|(a, _), (b, _)| a.cmp(b));
     out.push('{');
     for (key, value) in members {
-        out.push_str(&escaped(&key));
+        write_string(out, &key);
         out.push(':');
         write_value(out, value, depth + 1)?;
         out.push(',');
@@ -113,17 +114,57 @@ fn write_object(
     Some(())
 }
 
-/// Writes a string in one way of escaping, whichever way it came.
-fn write_string(out: &mut String, value: &str) {
-    match json::scalar(value) {
-        Some(text) if value.contains('\\') => out.push_str(&escaped(&text)),
-        // No escapes, so it is already in its one form; or no valid Unicode, so it has no other.
-        _ => out.push_str(value),
-    }
+/// Writes a string that is in its canonical form.
+fn write_string(out: &mut String, inside: &str) {
+    out.push('"');
+    out.push_str(inside);
+    out.push('"');
 }
 
-fn escaped(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+/// The inside of a string in one way of escaping, whichever way it came.
+fn canonical(inside: &str) -> Cow<'_, str> {
+    if !inside.contains('\\') {
+        return Cow::Borrowed(inside);
+    }
+    let mut out = String::with_capacity(inside.len());
+    let mut rest = inside;
+    // Half of a pair of surrogates is no character, so it has no other form than its escape.
+    while let Some(half) = half_a_pair(rest) {
+        out.push_str(&escaped(&rest[..half.start]));
+        out.push_str(&rest[half.clone()].to_ascii_lowercase());
+        rest = &rest[half.end..];
+    }
+    out.push_str(&escaped(rest));
+    Cow::Owned(out)
+}
+
+/// The inside of a string, without half pairs, escaped only where it must be.
+fn escaped(inside: &str) -> String {
+    let text: String = serde_json::from_str(&format!("\"{inside}\"")).unwrap_or_default();
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// Where the first escape stands that is half of a pair of surrogates.
+fn half_a_pair(inside: &str) -> Option<Range<usize>> {
+    let mut at = 0;
+    while let Some(found) = inside.get(at..)?.find('\\') {
+        let start = at + found;
+        at = match unit(inside, start) {
+            None => start + 2,
+            Some(0xd800..=0xdbff) if matches!(unit(inside, start + 6), Some(0xdc00..=0xdfff)) => {
+                start + 12
+            }
+            Some(0xd800..=0xdfff) => return Some(start..start + 6),
+            Some(_) => start + 6,
+        };
+    }
+    None
+}
+
+/// The unit of UTF-16 that is escaped at this place.
+fn unit(inside: &str, at: usize) -> Option<u16> {
+    u16::from_str_radix(inside.get(at..at + 6)?.strip_prefix("\\u")?, 16).ok()
 }
 
 #[cfg(test)]
@@ -171,6 +212,21 @@ mod tests {
         let a = id(r#"{"B":{"FileId":5285485487985271490}}"#);
         let b = id(r#"{"B":{"FileId":5285485487985271491}}"#);
         assert_ne!(a, b);
+    }
+
+    #[test]
+    fn a_lone_surrogate_has_one_form_that_nothing_else_has() {
+        let [odd, twin] = [r#"{"B":{"\ud83d":"\ud83da"}}"#, r#"{"B":{"\uD83D":"\uD83D\u0061"}}"#];
+        assert_eq!(id(odd), id(twin));
+        let others = [
+            r#"{"B":{"\\ud83d":"\ud83da"}}"#,
+            r#"{"B":{"\ud83d":"\\ud83da"}}"#,
+            r#"{"B":{"\ud83d":"\ud83ca"}}"#,
+            r#"{"B":{"\ud83d":"\ud83d\udc00a"}}"#,
+        ];
+        for other in others {
+            assert_ne!(id(odd), id(other), "{other}");
+        }
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub(super) struct Common {
 pub(super) struct Outlets {
     common: Common,
     by_name: HashMap<String, Outlet>,
+    /// Feeds that are ending; a new one of the same sink waits for them.
+    ending: HashMap<String, oneshot::Receiver<()>>,
 }
 
 #[derive(Debug)]
@@ -55,7 +57,7 @@ pub(super) struct Opened(HashMap<String, Arc<dyn Sink>>);
 
 impl Outlets {
     pub(super) fn new(common: Common) -> Self {
-        Self { common, by_name: HashMap::new() }
+        Self { common, by_name: HashMap::new(), ending: HashMap::new() }
     }
 
     /// Opens what is new or different in a configuration. What runs is not touched.
@@ -85,23 +87,35 @@ impl Outlets {
                     outlet.lane.reopen();
                     outlet
                 }
-                (Some(new), former) => self.start(sink, new, former, tasks),
+                (Some(new), former) => {
+                    self.retire(&sink.name, former);
+                    self.start(sink, new, tasks)
+                }
                 (None, None) => continue,
             };
             self.by_name.insert(sink.name.clone(), outlet);
         }
-        for feed in before.into_values().filter_map(|outlet| outlet.feed) {
-            feed.retire.cancel();
+        for (name, outlet) in before {
+            self.retire(&name, Some(outlet));
         }
+        let share = share(config);
+        self.by_name.values().for_each(|outlet| outlet.lane.set_share(share));
         let lanes = config.sinks.iter().filter_map(|sink| self.by_name.get(&sink.name));
         Fanout::new(config.router(), lanes.map(|outlet| outlet.lane.clone()).collect())
     }
 
+    /// Ends the feed of a sink that is not used any more. Its lane ends by itself.
+    fn retire(&mut self, name: &str, outlet: Option<Outlet>) {
+        if let Some(feed) = outlet.and_then(|outlet| outlet.feed) {
+            feed.retire.cancel();
+            self.ending.insert(name.to_owned(), feed.ended);
+        }
+    }
+
     fn start(
-        &self,
+        &mut self,
         config: &SinkConfig,
         sink: Arc<dyn Sink>,
-        former: Option<Outlet>,
         tasks: &mut JoinSet<()>,
     ) -> Outlet {
         let Common { ledger, spool, totals, stop, drain, gone } = self.common.clone();
@@ -112,10 +126,7 @@ impl Outlets {
             gone,
         };
         let lane = Lane::open(&config.name, sink, parts, tasks);
-        let after = former.and_then(|outlet| outlet.feed).map(|feed| {
-            feed.retire.cancel();
-            feed.ended
-        });
+        let after = self.ending.remove(&config.name);
         let feed = spool.map(|spool| {
             let (retire, (ended, has_ended)) = (stop.child_token(), oneshot::channel());
             let (lane, retire_feed) = (lane.clone(), retire.clone());
@@ -141,5 +152,15 @@ impl Outlet {
     /// Whether it is what the configuration asks for.
     fn is_of(&self, config: &SinkConfig) -> bool {
         self.kind == config.kind && self.max_attempts == config.max_attempts
+    }
+}
+
+/// How many events one sink may keep busy when there are others: an equal part for each and one
+/// to spare.
+fn share(config: &Config) -> usize {
+    let room = config.sources.iter().map(|source| source.max_in_flight).min();
+    match (room, config.sinks.len()) {
+        (Some(room), sinks @ 2..) => room / (sinks + 1),
+        _ => usize::MAX,
     }
 }

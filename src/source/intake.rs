@@ -116,10 +116,19 @@ impl Intake {
         fanout: &Fanout,
         room: &mut OwnedSemaphorePermit,
     ) {
-        let ids: Vec<_> = events.iter().map(|(event, _)| event.id()).collect();
+        // Joining comes before the ledger is read: a delivery that ends in between is then in it.
+        let progress = self.in_flight.progress();
+        let mut rest = Vec::with_capacity(events.len());
+        for (event, lease) in events {
+            match self.in_flight.join(event.id(), &lease) {
+                true => progress.redelivered(),
+                false => rest.push((event, lease)),
+            }
+        }
+        let ids: Vec<_> = rest.iter().map(|(event, _)| event.id()).collect();
         let settled = self.ledger.settled(&ids).await;
         let mut jobs: Vec<Vec<Job>> = fanout.lanes().iter().map(|_| Vec::new()).collect();
-        for ((event, lease), settled) in events.into_iter().zip(settled) {
+        for ((event, lease), settled) in rest.into_iter().zip(settled) {
             self.take_one(event, lease, &settled, fanout, room, &mut jobs);
         }
         crash::point("after-intake");

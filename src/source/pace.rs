@@ -93,7 +93,9 @@ impl Pace {
         let pause = self.pause;
         self.succeeded();
         self.pulls = 1;
-        if held < LONG_POLL_MIN {
+        // Pulls that were open together come back empty together: that is one pause, not many.
+        let asked = now.checked_sub(held);
+        if held < LONG_POLL_MIN && asked.is_none_or(|asked| asked >= self.not_before) {
             self.not_before = now + pause;
             self.pause = (pause * 2).min(PAUSE.1);
         }
@@ -174,14 +176,26 @@ mod tests {
         assert_eq!(pace.not_before(), now);
         let mut pauses = Vec::new();
         for _ in 0..6 {
-            pace.empty(Duration::from_millis(3), now);
-            pauses.push(pace.not_before() - now);
+            let asked = pace.not_before();
+            pace.empty(Duration::ZERO, asked);
+            pauses.push(pace.not_before() - asked);
         }
         assert_eq!(pauses[0], PAUSE.0);
         assert_eq!(pauses[5], PAUSE.1);
         pace.partial();
-        pace.empty(Duration::from_millis(3), now);
+        pace.empty(Duration::ZERO, pace.not_before());
         assert_eq!(pace.pause, PAUSE.0 * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pulls_that_come_back_empty_together_are_one_pause() {
+        let now = time::now();
+        let mut pace = Pace::new(8, false, now);
+        let later = now + Duration::from_millis(200);
+        for _ in 0..8 {
+            pace.empty(Duration::from_millis(200), later);
+        }
+        assert_eq!(pace.not_before(), later + PAUSE.0);
     }
 
     #[tokio::test(start_paused = true)]

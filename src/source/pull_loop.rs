@@ -30,10 +30,10 @@ const EVENTS_MAX: u32 = 16;
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A run that ends gives up after this many failed pulls in a row.
-const FAILURES_MAX: u32 = 10;
+const FAILURES_MAX: u32 = 8;
 
 /// A run that ends gives up when pulls have failed for this long.
-const FAILING_MAX: Duration = Duration::from_secs(60);
+const FAILING_MAX: Duration = Duration::from_secs(30);
 
 type Pull = (Result<Answer, CallError>, OwnedSemaphorePermit, Instant);
 

@@ -5,7 +5,7 @@
 //! that is down, and events that it stumbles over, hold nothing else back.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ pub struct Feed {
     verdicts: (mpsc::Sender<SpooledVerdict>, mpsc::Receiver<SpooledVerdict>),
     /// How many events the lane has.
     sent: usize,
+    /// The events that the lane has, and those that wait for another try.
+    held: HashSet<SpoolKey>,
     /// The last event that was taken from the spool.
     cursor: Option<SpoolKey>,
     /// Whether everything behind the cursor is taken.
@@ -83,6 +85,7 @@ impl Feed {
             parts,
             verdicts: mpsc::channel(WINDOW),
             sent: 0,
+            held: HashSet::new(),
             cursor: None,
             at_end: false,
             later: BinaryHeap::new(),
@@ -99,6 +102,7 @@ impl Feed {
             let _ = before.await;
         }
         let mut grown = self.parts.spool.grown.subscribe();
+        let mut seen = *grown.borrow();
         let (retire, drain) = (self.parts.retire.clone(), self.parts.drain.clone());
         let mut recalled = false;
         let mut verdicts = Vec::with_capacity(WINDOW);
@@ -110,7 +114,14 @@ impl Feed {
                     verdicts.drain(..).for_each(|verdict| self.settle(&verdict));
                 }
                 changed = grown.changed() => match changed {
-                    Ok(()) => self.at_end = false,
+                    Ok(()) => {
+                        self.at_end = false;
+                        let now = *grown.borrow_and_update();
+                        if now.in_the_middle != seen.in_the_middle {
+                            self.cursor = None;
+                        }
+                        seen = now;
+                    }
                     Err(_) => break,
                 },
                 () = sleep_until(wake) => self.not_before = None,
@@ -170,6 +181,7 @@ impl Feed {
         loaded.retain(|spooled| spooled.key == key);
         if loaded.is_empty() {
             self.tries.remove(&key);
+            self.held.remove(&key);
         }
         Some(loaded)
     }
@@ -179,7 +191,7 @@ impl Feed {
         if self.at_end || self.later.len() >= LATER_MAX {
             return None;
         }
-        let loaded = self.load(self.cursor, WINDOW - self.sent).await?;
+        let mut loaded = self.load(self.cursor, WINDOW - self.sent).await?;
         match loaded.last() {
             Some(last) => self.cursor = Some(last.key),
             None => {
@@ -187,6 +199,7 @@ impl Feed {
                 return None;
             }
         }
+        loaded.retain(|spooled| !self.held.contains(&spooled.key));
         Some(loaded)
     }
 
@@ -207,6 +220,7 @@ impl Feed {
     /// A job for the lane, unless nobody is to try the event any more.
     async fn job(&mut self, spooled: Spooled) -> Option<Job> {
         let Spooled { key, id, source, text, intact, received, .. } = spooled;
+        self.held.insert(key);
         // The store hands out what was put in, which was text.
         let event = Event::from_content(String::from_utf8_lossy(&text).into_owned());
         let age = time::wall_clock().duration_since(received).unwrap_or_default();
@@ -257,10 +271,12 @@ impl Feed {
         match settled.verdict {
             Verdict::Delivered => {
                 self.tries.remove(&key);
+                self.held.remove(&key);
                 self.parts.totals.of(&settled.source).delivered();
             }
             Verdict::Dead => {
                 self.tries.remove(&key);
+                self.held.remove(&key);
                 self.parts.totals.of(&settled.source).dead();
             }
             Verdict::Left { retry_after } => {

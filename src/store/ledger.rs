@@ -43,11 +43,33 @@ impl Store {
     ///
     /// The store cannot be read.
     pub async fn settled(&self, events: &[EventId]) -> Result<Vec<Vec<Arc<str>>>, StoreError> {
+        let query = "SELECT name FROM ledger JOIN names ON name_id = sink_id WHERE event_id = ?1";
+        self.sinks(events, query).await
+    }
+
+    /// For each event the sinks that need not be given it any more: those where it is settled, and
+    /// those that it is spooled for.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub async fn provided(&self, events: &[EventId]) -> Result<Vec<Vec<Arc<str>>>, StoreError> {
+        let query = "SELECT name FROM ledger JOIN names ON name_id = sink_id WHERE event_id = ?1
+                     UNION
+                     SELECT name FROM spool JOIN spool_pending USING (spool_key)
+                     JOIN names ON name_id = sink_id WHERE event_id = ?1";
+        self.sinks(events, query).await
+    }
+
+    /// The names that a query finds for each event.
+    async fn sinks(
+        &self,
+        events: &[EventId],
+        query: &'static str,
+    ) -> Result<Vec<Vec<Arc<str>>>, StoreError> {
         let events = events.to_vec();
         let read = move |connection: &Connection| {
-            let mut find = connection.prepare_cached(
-                "SELECT name FROM ledger JOIN names ON name_id = sink_id WHERE event_id = ?",
-            )?;
+            let mut find = connection.prepare_cached(query)?;
             let mut of = |id: &EventId| -> rusqlite::Result<Vec<_>> {
                 find.query_map([id.as_bytes()], |row| names::read(row, 0))?.collect()
             };

@@ -18,6 +18,27 @@ pub struct Pulled {
 }
 
 impl Pulled {
+    /// Reads the body of an answer to `PullEvents`. Nothing to pull is an empty set of events,
+    /// whichever way VOD says it.
+    ///
+    /// # Errors
+    ///
+    /// The API's error in it, with its class, or what makes it undecodable.
+    pub fn parse(body: Vec<u8>) -> Result<Self, CallError> {
+        Self::read(Body::from(body).open(PULL_EVENTS))
+    }
+
+    /// Reads an answer that has been opened.
+    pub(super) fn read(opened: Result<Content<'_>, CallError>) -> Result<Self, CallError> {
+        match opened.and_then(Content::pulled) {
+            Err(error) if is_empty_queue(&error) => {
+                let (events, unreadable) = (Vec::new(), Vec::new());
+                Ok(Self { events, unreadable, request_id: error.request_id })
+            }
+            read => read,
+        }
+    }
+
     /// How many elements the answer had, readable or not.
     pub fn len(&self) -> usize {
         self.events.len() + self.unreadable.len()
@@ -76,19 +97,42 @@ struct EventSet<'a> {
     event_set: Option<Vec<&'a RawValue>>,
 }
 
+/// The body of an answer, as text.
+#[derive(Debug)]
+pub(super) struct Body {
+    text: String,
+    /// Whether it was not UTF-8 and bad bytes were replaced: the events that they stand in are
+    /// unreadable, the others are as VOD sent them.
+    lossy: bool,
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(text) => Self { text, lossy: false },
+            Err(error) => {
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                Self { text, lossy: true }
+            }
+        }
+    }
+}
+
 /// The content of the answer's `Response`, once it is known to hold no error.
 pub(super) struct Content<'a> {
     text: &'a str,
+    lossy: bool,
     pub(super) request_id: Option<String>,
 }
 
-impl<'a> Content<'a> {
-    /// Opens an answer.
+impl Body {
+    /// Opens the answer.
     ///
     /// # Errors
     ///
     /// The API's error in it, with its class, or what makes it undecodable.
-    pub(super) fn open(action: &'static str, body: &'a str) -> Result<Self, CallError> {
+    pub(super) fn open(&self, action: &'static str) -> Result<Content<'_>, CallError> {
+        let Self { text: body, lossy } = self;
         let undecodable = |problem: String| {
             let message = format!("the answer is no API answer: {problem}");
             CallError::without_answer(action, Class::Transient, message)
@@ -104,14 +148,19 @@ impl<'a> Content<'a> {
         let head: Head =
             serde_json::from_str(response.get()).map_err(|error| undecodable(error.to_string()))?;
         match head.error {
-            None => Ok(Self { text: response.get(), request_id: head.request_id }),
+            None => {
+                let (text, lossy) = (response.get(), *lossy);
+                Ok(Content { text, lossy, request_id: head.request_id })
+            }
             Some(error) => {
                 let code = error.code.unwrap_or_default();
                 Err(api_error(action, code, error.message, head.request_id))
             }
         }
     }
+}
 
+impl<'a> Content<'a> {
     /// The content as a type.
     pub(super) fn read<T: Deserialize<'a>>(&self, action: &'static str) -> Result<T, CallError> {
         serde_json::from_str(self.text).map_err(|error| {
@@ -121,9 +170,8 @@ impl<'a> Content<'a> {
         })
     }
 
-    /// The content as pulled events. `lossy` says that the body was not UTF-8 and bad bytes were
-    /// replaced: the events that they stand in are unreadable, the others are as VOD sent them.
-    pub(super) fn pulled(self, lossy: bool) -> Result<Pulled, CallError> {
+    /// The content as pulled events.
+    fn pulled(self) -> Result<Pulled, CallError> {
         let set: EventSet<'_> = self.read(PULL_EVENTS)?;
         let elements = set.event_set.unwrap_or_default();
         let mut pulled = Pulled {
@@ -133,7 +181,7 @@ impl<'a> Content<'a> {
         };
         for element in elements {
             let text = element.get();
-            if lossy && text.contains(char::REPLACEMENT_CHARACTER) {
+            if self.lossy && text.contains(char::REPLACEMENT_CHARACTER) {
                 pulled.unreadable.push(EventError::NotUtf8);
                 continue;
             }
@@ -148,6 +196,11 @@ impl<'a> Content<'a> {
 
 /// The action that leases events.
 pub(super) const PULL_EVENTS: &str = "PullEvents";
+
+/// Whether the "error" only says that there is nothing to pull.
+pub(super) fn is_empty_queue(error: &CallError) -> bool {
+    error.action == PULL_EVENTS && error.code.as_deref() == Some("ResourceNotFound")
+}
 
 fn api_error(
     action: &'static str,
@@ -165,12 +218,13 @@ mod tests {
     use super::*;
 
     fn pulled(body: &str) -> Result<Pulled, CallError> {
-        Content::open(PULL_EVENTS, body)?.pulled(false)
+        Pulled::parse(body.into())
     }
 
     #[test]
-    fn an_empty_set_comes_in_three_forms_without_an_error() {
-        for set in [r#""EventSet":null,"#, r#""EventSet":[],"#, ""] {
+    fn an_empty_queue_comes_in_four_forms() {
+        let error = r#""Error":{"Code":"ResourceNotFound","Message":"none"},"#;
+        for set in [r#""EventSet":null,"#, r#""EventSet":[],"#, "", error] {
             let body = format!(r#"{{"Response":{{{set}"RequestId":"r"}}}}"#);
             assert!(pulled(&body).unwrap().is_empty(), "{body}");
         }

@@ -12,7 +12,7 @@ use reqwest::{Response, Url};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{EventConfig, EventsState, PULL_EVENTS, Pulled};
+use super::answer::{EventConfig, EventsState, PULL_EVENTS, Pulled, is_empty_queue};
 use super::credential::{Credential, Credentials};
 use super::error::{CallError, Class};
 use super::limiter::Limiter;
@@ -97,15 +97,8 @@ impl Client {
     pub async fn pull_events(&self, stop: &CancellationToken) -> Result<Answer, CallError> {
         let parameters = self.parameters(None);
         let raw = self.call(PULL_EVENTS, &self.pulls, &parameters, stop).await?;
-        match self.wire.content(PULL_EVENTS, &raw).and_then(|content| content.pulled(raw.lossy)) {
-            Ok(pulled) => Ok(Answer { pulled, sent: raw.sent }),
-            Err(error) if is_empty_queue(&error) => {
-                let (events, unreadable) = (Vec::new(), Vec::new());
-                let pulled = Pulled { events, unreadable, request_id: error.request_id };
-                Ok(Answer { pulled, sent: raw.sent })
-            }
-            Err(error) => Err(error),
-        }
+        let pulled = Pulled::read(self.wire.content(PULL_EVENTS, &raw))?;
+        Ok(Answer { pulled, sent: raw.sent })
     }
 
     /// When the rate limit lets the next pull out.
@@ -258,9 +251,4 @@ impl Client {
             );
         }
     }
-}
-
-/// Whether the "error" only says that there is nothing to pull.
-fn is_empty_queue(error: &CallError) -> bool {
-    error.action == PULL_EVENTS && error.code.as_deref() == Some("ResourceNotFound")
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode, Url};
 
-use super::answer::Content;
+use super::answer::{Body, Content};
 use super::error::{CallError, Class};
 use crate::http::{self, ClientError};
 use crate::time::{self, Instant};
@@ -30,9 +30,7 @@ pub(super) struct Wire {
 /// An answer as it came.
 #[derive(Debug)]
 pub(super) struct Raw {
-    pub(super) body: String,
-    /// Whether bytes that are no UTF-8 were replaced.
-    pub(super) lossy: bool,
+    pub(super) body: Body,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     /// When it was asked for.
@@ -84,11 +82,8 @@ impl Wire {
             let message = format!("the answer is longer than {ANSWER_BYTES_MAX} bytes");
             return Err(CallError::without_answer(action, Class::Transient, message));
         }
-        let (body, lossy) = match String::from_utf8(bytes.into()) {
-            Ok(body) => (body, false),
-            Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
-        };
-        Ok(Raw { body, lossy, status, headers, sent })
+        let body = Body::from(Vec::from(bytes));
+        Ok(Raw { body, status, headers, sent })
     }
 
     /// The content of an answer, or the error in it.
@@ -97,8 +92,7 @@ impl Wire {
         action: &'static str,
         raw: &'a Raw,
     ) -> Result<Content<'a>, CallError> {
-        let opened = Content::open(action, &raw.body);
-        let error = match opened {
+        let error = match raw.body.open(action) {
             Ok(content) if raw.status.is_success() => return Ok(content),
             Ok(_) => CallError::without_answer(action, Class::Transient, String::new()),
             Err(error) => error,

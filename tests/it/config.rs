@@ -80,6 +80,9 @@ fn the_effective_configuration_is_the_same_configuration() {
         MINIMAL.to_owned(),
         example::active(),
         example::uncommented(),
+        "[sources.a]\n[sinks.b]\ntype = \"command\"\ncommand = [\"sh\", \"-c\", \"echo $$HOME\"]\n\
+         when = { Price = \"$$5\" }\n"
+            .to_owned(),
         "[sources.a]\nlease = \"3s\"\nregion = \"\"\nsub_app_id = \"7\"\n[sinks.b]\n\
          type = \"stdout\"\ntimeout = \"2s\"\nwhen = { \"A.B\" = 0.10, C = [true, \"x\"] }\n\
          sources = [\"a\"]\n"

@@ -1,8 +1,10 @@
 //! Stories about vod-relay, told through real HTTP, files, processes and sockets.
 
+#![expect(unreachable_pub, reason = "nothing is outside of a test program")]
 #![expect(clippy::unwrap_used, reason = "clippy's exception for tests leaves out their helpers")]
 
 mod config;
+mod corpus;
 mod emulator;
 mod readme;
 mod sinks;

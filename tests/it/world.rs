@@ -7,6 +7,7 @@ use std::future::Future;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,12 +17,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use vod_relay::emulator::{self, Account, Control, Emulator, FaultKind, Faults, Options};
 use vod_relay::event::EventId;
+use vod_relay::time::{self, Instant};
 
 /// Nothing in a story takes this long; whatever does is stuck.
 pub const STUCK: Duration = Duration::from_secs(60);
@@ -56,9 +58,14 @@ pub struct World {
 }
 
 impl World {
-    /// VOD as it is, but with holds short enough for a test.
+    /// VOD as it is, but a pull of an empty queue is soon answered, so that `--once` ends soon.
     pub async fn new() -> Self {
         Self::with(Options { hold: Duration::from_millis(50), ..Options::default() }).await
+    }
+
+    /// VOD as it is, but with leases of this length.
+    pub async fn with_leases(visibility: Duration) -> Self {
+        Self::with(scaled(visibility)).await
     }
 
     pub async fn with(options: Options) -> Self {
@@ -85,15 +92,12 @@ impl World {
         fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    /// `[sources.main]` with the emulator's own account, then whatever follows.
+    /// `[sources.main]` with the emulator's own account, then whatever follows. Given anew it is
+    /// what the next SIGHUP finds.
     pub fn config(&self, source: &str, rest: &str) -> Relay {
-        let Account { secret_id, secret_key, .. } = Account::default();
-        let url = &self.url;
-        self.raw_config(&format!(
-            "[sources.main]\ntype = \"pull\"\nendpoint = \"{url}\"\n{source}\n\
-             [sources.main.credentials]\n\
-             secret_id = \"{secret_id}\"\nsecret_key = \"{secret_key}\"\n\n{rest}\n"
-        ))
+        self.raw_config(
+            &[&source_of(&self.url, "main", &Account::default(), source), rest].concat(),
+        )
     }
 
     /// The configuration file as it stands in `text`.
@@ -114,9 +118,25 @@ impl World {
         self.until(&what, |state| state.counts.confirmed >= n).await;
     }
 
+    /// How many calls of this action came.
     pub fn calls(&self, action: &str) -> u64 {
         self.vod.state().calls.get(action).copied().unwrap_or_default()
     }
+}
+
+/// VOD's times, all as much shorter as its leases are.
+pub fn scaled(visibility: Duration) -> Options {
+    Options { visibility, hold: visibility / 6, ..Options::default() }
+}
+
+/// `[sources.NAME]` at this address, as this account.
+pub fn source_of(url: &str, name: &str, account: &Account, keys: &str) -> String {
+    let Account { secret_id, secret_key, .. } = account;
+    format!(
+        "[sources.{name}]\ntype = \"pull\"\nendpoint = \"{url}\"\n{keys}\n\
+         [sources.{name}.credentials]\n\
+         secret_id = \"{secret_id}\"\nsecret_key = \"{secret_key}\"\n\n"
+    )
 }
 
 /// vod-relay, ready to be started.
@@ -133,7 +153,8 @@ impl Relay {
         self
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// The command, with both outputs piped.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vod-relay"));
         command
             .arg("--config")
@@ -156,8 +177,15 @@ impl Relay {
     }
 
     pub fn start_with(&self, args: &[&str]) -> Running {
-        let mut child = self.command(args).spawn().unwrap();
-        let stdout = Printed::collect(child.stdout.take().unwrap());
+        Self::watch(self.command(args).spawn().unwrap())
+    }
+
+    /// Collects what a process prints; a standard output that was taken away stays away.
+    pub fn watch(mut child: Child) -> Running {
+        let stdout = child
+            .stdout
+            .take()
+            .map_or_else(|| Printed::collect(tokio::io::empty()), Printed::collect);
         let stderr = Printed::collect(child.stderr.take().unwrap());
         Running { child, stdout, stderr }
     }
@@ -210,6 +238,12 @@ impl Running {
     /// Waits until it has printed a text to standard error.
     pub async fn says(&self, text: &str) {
         self.stderr.shows(text).await;
+    }
+
+    /// Sends SIGHUP and waits until what is in the configuration file now is in force.
+    pub async fn reload(&self) {
+        self.signal("HUP");
+        self.says("the new configuration is in force").await;
     }
 }
 
@@ -289,6 +323,9 @@ struct AppInner {
     grown: watch::Sender<usize>,
     answer: Box<dyn Fn(&Received) -> Answer + Send + Sync>,
     gate: watch::Sender<bool>,
+    /// Requests that are being answered now, and the most that ever were.
+    now: AtomicUsize,
+    most: AtomicUsize,
 }
 
 /// One request.
@@ -299,6 +336,7 @@ pub struct Received {
     /// How many came before it with the same id.
     pub earlier: usize,
     pub id: String,
+    pub at: Instant,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
@@ -310,7 +348,9 @@ pub enum Answer {
     With(u16, &'static str, String),
     /// 204 once [`App::open_gate`] was called.
     Held,
-    /// After a while.
+    /// This once [`App::open_gate`] was called.
+    HeldThen(u16),
+    /// This after a while.
     Late(Duration, u16),
 }
 
@@ -322,6 +362,13 @@ impl App {
 
     pub async fn answering(answer: impl Fn(&Received) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::behind(listener, answer)
+    }
+
+    fn behind(
+        listener: TcpListener,
+        answer: impl Fn(&Received) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let url = format!("http://{}/vod", listener.local_addr().unwrap());
         let (grown, received) = watch::channel(0);
         let inner = Arc::new(AppInner {
@@ -329,6 +376,8 @@ impl App {
             grown,
             answer: Box::new(answer),
             gate: watch::Sender::new(false),
+            now: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
         });
         let app = Router::new().fallback(receive).with_state(inner.clone());
         tokio::spawn(axum::serve(listener, app).into_future());
@@ -337,7 +386,12 @@ impl App {
 
     /// A webhook sink of this name that leads here, with more keys if wanted.
     pub fn sink(&self, name: &str, keys: &str) -> String {
-        format!("[sinks.{name}]\ntype = \"webhook\"\nurl = \"{}\"\n{keys}\n", self.url)
+        webhook(&self.url, name, keys)
+    }
+
+    /// The most requests that were here at the same time.
+    pub fn most_at_once(&self) -> usize {
+        self.inner.most.load(Ordering::SeqCst)
     }
 
     /// Everything received so far.
@@ -363,13 +417,71 @@ impl App {
     }
 }
 
+/// A webhook sink that leads to this address.
+pub fn webhook(url: &str, name: &str, keys: &str) -> String {
+    format!("[sinks.{name}]\ntype = \"webhook\"\nurl = \"{url}\"\n{keys}\n")
+}
+
+/// An address that refuses connections, and that nobody else can get meanwhile.
+pub struct Closed {
+    pub url: String,
+    socket: TcpSocket,
+}
+
+impl Closed {
+    pub fn new() -> Self {
+        // Bound, but nobody listens.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self { url: format!("http://{}/vod", socket.local_addr().unwrap()), socket }
+    }
+
+    /// The application is up.
+    pub fn open(self) -> App {
+        App::behind(self.socket.listen(1024).unwrap(), |_| Answer::Status(204))
+    }
+}
+
+/// Something that is off until the story turns it on.
+#[derive(Debug, Clone, Default)]
+pub struct Switch(Arc<AtomicBool>);
+
+impl Switch {
+    pub fn turn_on(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_on(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Counts a request for as long as it is being answered.
+struct Present(Arc<AppInner>);
+
+impl Present {
+    fn new(app: &Arc<AppInner>) -> Self {
+        let now = app.now.fetch_add(1, Ordering::SeqCst) + 1;
+        app.most.fetch_max(now, Ordering::SeqCst);
+        Self(app.clone())
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 async fn receive(State(app): State<Arc<AppInner>>, headers: HeaderMap, body: Bytes) -> Response {
+    let _present = Present::new(&app);
+    let at = time::now();
     let header = |name| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
     let id = header("webhook-id").unwrap_or_default();
     let request = {
         let mut requests = lock(&app.requests);
         let earlier = requests.iter().filter(|one| one.id == id).count();
-        let request = Received { number: requests.len(), earlier, id, headers, body };
+        let request = Received { number: requests.len(), earlier, id, at, headers, body };
         requests.push(request.clone());
         app.grown.send_replace(requests.len());
         request
@@ -379,16 +491,19 @@ async fn receive(State(app): State<Arc<AppInner>>, headers: HeaderMap, body: Byt
         Answer::With(code, name, value) => {
             (StatusCode::from_u16(code).unwrap(), [(name, value)]).into_response()
         }
-        Answer::Held => {
-            let mut gate = app.gate.subscribe();
-            let _open = gate.wait_for(|open| *open).await;
-            StatusCode::NO_CONTENT.into_response()
-        }
+        Answer::Held => held(&app, StatusCode::NO_CONTENT).await,
+        Answer::HeldThen(code) => held(&app, StatusCode::from_u16(code).unwrap()).await,
         Answer::Late(after, code) => {
             tokio::time::sleep(after).await;
             StatusCode::from_u16(code).unwrap().into_response()
         }
     }
+}
+
+async fn held(app: &AppInner, status: StatusCode) -> Response {
+    let mut gate = app.gate.subscribe();
+    let _open = gate.wait_for(|open| *open).await;
+    status.into_response()
 }
 
 /// Faults of these kinds, each with this probability.

@@ -1,0 +1,150 @@
+//! One bad thing does not stop the rest: not a sink, not an event.
+
+use std::time::Duration;
+
+use crate::world::{Answer, App, Closed, Running, Switch, World, sorted, webhook};
+
+/// The lease of these stories, and a sink's time in it.
+const LEASE: Duration = Duration::from_secs(2);
+const SOURCE: &str = "lease = \"2s\"";
+const SINK: &str = "timeout = \"1s\"";
+
+/// How many leases it may take until a healthy sink has everything, while another is down.
+const LEASES_MAX: u32 = 4;
+
+#[tokio::test]
+async fn a_sink_that_never_answers_holds_back_no_other() {
+    let bad = App::answering(|_| Answer::Held).await;
+    let story = Beside::start(&bad.sink("bad", SINK)).await;
+    story.healthy_gets_all().await;
+    bad.open_gate();
+    story.bad_gets_all(&bad).await;
+}
+
+#[tokio::test]
+async fn a_sink_that_is_unavailable_holds_back_no_other() {
+    let mended = Switch::default();
+    let is_mended = mended.clone();
+    let bad =
+        App::answering(move |_| Answer::Status(if is_mended.is_on() { 204 } else { 503 })).await;
+    let story = Beside::start(&bad.sink("bad", SINK)).await;
+    story.healthy_gets_all().await;
+    mended.turn_on();
+    story.bad_gets_all(&bad).await;
+}
+
+#[tokio::test]
+async fn a_sink_that_is_closed_holds_back_no_other() {
+    let closed = Closed::new();
+    let story = Beside::start(&webhook(&closed.url, "bad", SINK)).await;
+    story.healthy_gets_all().await;
+    story.bad_gets_all(&closed.open()).await;
+}
+
+#[tokio::test]
+async fn a_sink_that_never_answers_does_not_take_all_the_room_with_its_calls() {
+    let world = World::with_leases(Duration::from_secs(30)).await;
+    let ids = world.push(300);
+    let (healthy, bad) = (App::new().await, App::answering(|_| Answer::Held).await);
+    let sinks = [healthy.sink("healthy", ""), bad.sink("bad", "")].concat();
+    let relay = world.config("max_in_flight = 64", &sinks).start();
+    healthy.until_received(300).await;
+    assert_eq!(healthy.distinct_ids(), sorted(&ids));
+    // Room came from what waits for the bad sink, not from the end of its calls.
+    let stderr = relay.stderr.so_far();
+    assert!(!stderr.contains("not delivered"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_slow_event_holds_back_no_other() {
+    let world = World::with_leases(Duration::from_secs(30)).await;
+    let ids = world.push(200);
+    let slow = ids[5].to_string();
+    let app = App::answering(move |request| match request.id == slow {
+        true => Answer::Held,
+        false => Answer::Status(204),
+    });
+    let app = app.await;
+    let _relay = world.config("", &app.sink("app", "")).start();
+    world.until_confirmed(199).await;
+    assert_eq!(world.vod.state().open_ids, [ids[5]]);
+    app.open_gate();
+    world.until_confirmed(200).await;
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_wants_holds_back_no_other() {
+    let world = World::with_leases(LEASE).await;
+    let ids = world.push(100);
+    let poison = ids[42].to_string();
+    let app =
+        App::answering(move |request| Answer::Status(if request.id == poison { 422 } else { 204 }));
+    let app = app.await;
+    let relay = world.config(SOURCE, &app.sink("app", SINK)).start();
+    world.until_confirmed(99).await;
+    world.until("handed out again", |state| state.counts.handed_out >= 101).await;
+    let ended = relay.stop().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let state = world.vod.state();
+    assert_eq!(state.open_ids, [ids[42]]);
+    let tries = app.requests().len() - 99;
+    let times = usize::try_from(state.counts.handed_out - 99).unwrap();
+    assert!(tries <= times, "{tries} tries, handed out {times} times");
+    assert!(ended.stderr.contains("refused for good") && ended.stderr.contains("422"));
+}
+
+#[tokio::test]
+async fn a_sink_that_is_down_is_spared_and_gets_everything_when_it_is_up() {
+    let world = World::with_leases(LEASE).await;
+    let ids = world.push(100);
+    let up = Switch::default();
+    let is_up = up.clone();
+    let app = App::answering(move |_| Answer::Status(if is_up.is_on() { 204 } else { 503 })).await;
+    let keys = format!("{SINK}\nmax_concurrency = 8");
+    let _relay = world.config(SOURCE, &app.sink("app", &keys)).start();
+    // Three leases of 100 events, and each event alone would be tried several times in each.
+    world.until("handed out twice more", |state| state.counts.handed_out >= 300).await;
+    let requests = app.requests().len();
+    assert!(requests <= 60, "{requests} requests to a sink that is down");
+    assert_eq!(world.vod.state().counts.confirmed, 0);
+    up.turn_on();
+    world.until_confirmed(100).await;
+    assert_eq!(app.distinct_ids(), sorted(&ids));
+}
+
+/// A healthy sink beside a bad one.
+struct Beside {
+    world: World,
+    healthy: App,
+    ids: Vec<String>,
+    relay: Running,
+}
+
+impl Beside {
+    async fn start(bad: &str) -> Self {
+        let world = World::with_leases(LEASE).await;
+        let ids = sorted(world.push(1000));
+        let healthy = App::new().await;
+        let relay = world.config(SOURCE, &[&healthy.sink("healthy", SINK), bad].concat()).start();
+        Self { world, healthy, ids, relay }
+    }
+
+    /// The healthy sink gets everything within a few leases, and nothing is confirmed.
+    async fn healthy_gets_all(&self) {
+        self.healthy.until_received(self.ids.len()).await;
+        assert_eq!(self.healthy.distinct_ids(), self.ids);
+        assert_eq!(self.world.vod.state().counts.confirmed, 0, "the other sink lacks them all");
+        let requests = self.healthy.requests();
+        let took = requests[requests.len() - 1].at - requests[0].at;
+        assert!(took <= LEASE * LEASES_MAX, "the healthy sink had everything after {took:?}");
+    }
+
+    /// The bad sink is mended: it gets everything, and the healthy one nothing more.
+    async fn bad_gets_all(self, mended: &App) {
+        self.world.until_confirmed(self.ids.len() as u64).await;
+        assert_eq!(mended.distinct_ids(), self.ids);
+        assert_eq!(self.healthy.requests().len(), self.ids.len(), "no duplicates");
+        let ended = self.relay.stop().await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+}
