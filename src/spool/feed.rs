@@ -117,9 +117,7 @@ impl Feed {
                     Ok(()) => {
                         self.at_end = false;
                         let now = *grown.borrow_and_update();
-                        if now.in_the_middle != seen.in_the_middle {
-                            self.cursor = None;
-                        }
+                        self.cursor = self.cursor.filter(|_| now == seen);
                         seen = now;
                     }
                     Err(_) => break,
@@ -149,9 +147,8 @@ impl Feed {
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        let retry = self.later.peek().map(|Reverse((at, _))| *at);
-        let retry = retry.filter(|_| self.sent < WINDOW);
-        [retry, self.not_before].into_iter().flatten().min()
+        let retry = self.later.peek().filter(|_| self.sent < WINDOW);
+        self.not_before.or(retry.map(|Reverse((at, _))| *at))
     }
 
     /// Sends events to the lane while it has room for more.
@@ -176,8 +173,10 @@ impl Feed {
 
     /// The event whose next try is due; it may have been settled meanwhile.
     async fn load_due(&mut self) -> Option<Vec<Spooled>> {
-        let Reverse((_, key)) = self.later.pop()?;
+        let Reverse((_, key)) = *self.later.peek()?;
         let mut loaded = self.load(Some(key.just_before()), 1).await?;
+        // Only now: an event that could not be read is still due.
+        self.later.pop();
         loaded.retain(|spooled| spooled.key == key);
         if loaded.is_empty() {
             self.tries.remove(&key);

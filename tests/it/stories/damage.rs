@@ -85,8 +85,7 @@ async fn a_damaged_database_stops_the_start_and_stays_as_it_is() {
         |whole| whole[..50].to_vec(),
         |whole| b"not a database, but somebody's notes".repeat(whole.len() / 36),
         |mut whole| {
-            let middle = whole.len() / 2;
-            whole[middle..middle + 4096].fill(0xa5);
+            whole[8192..12288].fill(0xa5);
             whole
         },
     ];
