@@ -9,6 +9,7 @@ mod call;
 mod gate;
 mod job;
 mod queue;
+mod ramp;
 mod report;
 mod worker;
 

@@ -13,6 +13,7 @@ use super::call::{Call, Ending};
 use super::gate::Gate;
 use super::job::Job;
 use super::queue::Queue;
+use super::ramp;
 use super::report::Report;
 use super::{Order, Parts};
 use crate::flight::Verdict;
@@ -138,6 +139,7 @@ impl Worker {
         let now = time::now();
         while self.calls.len() < self.limits.concurrency
             && self.gate.lets_through(now, self.calls.len())
+            && self.ramp_opens_at(now).is_none()
         {
             let jobs = self.queue.take(self.limits.batch.min(self.room()));
             if jobs.is_empty() {
@@ -230,9 +232,13 @@ impl Worker {
 
     /// When something is due that no message announces.
     fn wake_at(&self) -> Option<Instant> {
-        let gate = (!self.queue.nothing_ready() && self.calls.len() < self.limits.concurrency)
-            .then(|| self.gate.opens_at())
-            .flatten();
-        [self.queue.next_change(), gate].into_iter().flatten().min()
+        let wants_to = !self.queue.nothing_ready() && self.calls.len() < self.limits.concurrency;
+        let gate = self.gate.opens_at().filter(|_| wants_to);
+        let ramp = self.ramp_opens_at(time::now()).filter(|_| wants_to);
+        [self.queue.next_change(), gate, ramp].into_iter().flatten().min()
+    }
+
+    fn ramp_opens_at(&self, now: Instant) -> Option<Instant> {
+        ramp::opens_at(self.underway.values().map(|(_, started)| *started), now)
     }
 }
