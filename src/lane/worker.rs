@@ -70,12 +70,13 @@ impl Worker {
         let mut told_to_close = false;
         loop {
             self.expire();
-            self.start();
+            let now = time::now();
+            self.start(now);
             // Looked at after what may have emptied the lane: nothing would wake it up any more.
             if !open && self.queue.is_empty() && self.calls.is_empty() {
                 return;
             }
-            let wake = self.wake_at();
+            let wake = self.wake_at(now);
             tokio::select! {
                 order = inbox.recv(), if open => match order {
                     Some(order) => self.take(order),
@@ -135,8 +136,7 @@ impl Worker {
     }
 
     /// Starts as many calls as the sink and its gate allow.
-    fn start(&mut self) {
-        let now = time::now();
+    fn start(&mut self, now: Instant) {
         while self.calls.len() < self.limits.concurrency
             && self.gate.lets_through(now, self.calls.len())
             && self.ramp_opens_at(now).is_none()
@@ -182,7 +182,7 @@ impl Worker {
             retry_after: None,
         });
         let now = time::now();
-        for (job, ending) in jobs.into_iter().zip(endings) {
+        for (mut job, ending) in jobs.into_iter().zip(endings) {
             match ending {
                 Ending::Delivered => {
                     self.gate.success();
@@ -191,13 +191,14 @@ impl Worker {
                 }
                 Ending::Failed { reason, retry_after } => {
                     self.gate.failure(now);
-                    self.retry(job, &reason, retry_after, now);
+                    self.retry(job, reason, retry_after, now);
                 }
                 Ending::Refused { reason, kept } => {
                     // The receiver works; it is the event that it does not want.
                     self.gate.success();
                     self.report.refused(&job, &reason, kept);
-                    job.settle(if kept { Verdict::Dead } else { Verdict::LEFT });
+                    job.failure = Some(reason);
+                    job.settle(if kept { Verdict::Dead } else { Verdict::Refused });
                 }
                 Ending::Closed => {
                     self.gone.cancel();
@@ -207,11 +208,12 @@ impl Worker {
         }
     }
 
-    fn retry(&mut self, mut job: Job, reason: &str, retry_after: Option<Duration>, now: Instant) {
+    fn retry(&mut self, mut job: Job, reason: String, retry_after: Option<Duration>, now: Instant) {
         let delay = job.delays.next_delay().max(retry_after.unwrap_or_default());
-        // A spooled event waits on disk for its next try, so that it holds no other's place.
+        // A stored event waits on disk for its next try, so that it holds no other's place.
         let again = !job.flight.is_stored() && delay < job.time_left(now);
-        self.report.failed(&job, reason, again || job.flight.is_stored());
+        self.report.failed(&job, &reason, again || job.flight.is_stored());
+        job.failure = Some(reason);
         if again {
             self.queue.push_later(job, now + delay);
         } else {
@@ -230,11 +232,12 @@ impl Worker {
         self.share.load(Ordering::Relaxed).saturating_sub(underway)
     }
 
-    /// When something is due that no message announces.
-    fn wake_at(&self) -> Option<Instant> {
+    /// When something is due that no message announces. `now` is when calls were last started, so
+    /// that what kept one back then is what it waits for.
+    fn wake_at(&self, now: Instant) -> Option<Instant> {
         let wants_to = !self.queue.nothing_ready() && self.calls.len() < self.limits.concurrency;
         let gate = self.gate.opens_at().filter(|_| wants_to);
-        let ramp = self.ramp_opens_at(time::now()).filter(|_| wants_to);
+        let ramp = self.ramp_opens_at(now).filter(|_| wants_to);
         [self.queue.next_change(), gate, ramp].into_iter().flatten().min()
     }
 
