@@ -20,7 +20,7 @@ use crate::time::{self, Instant};
 pub struct Lease {
     /// What confirms the event while the lease lasts.
     pub handle: Handle,
-    /// The end: counted from the moment the pull was sent, so never later than VOD's own.
+    /// The end as it is reckoned with: not later than VOD's own.
     pub ends: Instant,
     /// When the lease is over for sure: counted from the moment the answer was here.
     pub over: Instant,

@@ -34,6 +34,11 @@ impl Job {
         deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now))
     }
 
+    /// Whether it takes a place among the leased events of this source.
+    pub(super) fn is_leased_from(&self, source: &Arc<str>) -> bool {
+        !self.flight.is_stored() && self.flight.source() == source
+    }
+
     pub(super) fn settle(&self, verdict: Verdict) {
         let (tried, reason) = (self.attempt > 0, self.failure.as_deref());
         self.flight.settle(Settled { verdict, tried, reason });

@@ -276,18 +276,25 @@ impl PullLoop {
         self.once.go_on();
     }
 
-    /// Pulling waits for room. If another sink could go on meanwhile, events that wait for a sink
-    /// that does not keep up are left to VOD: no sink keeps more than its share of the room.
+    /// Pulling waits for room. If another sink could go on meanwhile, the one that holds most of it
+    /// gives up what it holds beyond its share: those events are left to VOD for now.
     async fn shed(&mut self) {
         self.crowded_since = Some(time::now());
         let fanout = self.fanout.borrow().clone();
-        let lanes = fanout.lanes();
+        let (lanes, source) = (fanout.lanes(), self.in_flight.source());
         if lanes.len() < 2 {
             return;
         }
-        let share = self.in_flight.capacity() / (lanes.len() + 1);
+        let mut most = (0, None);
         for lane in lanes {
-            lane.shed(self.in_flight.source(), share).await;
+            let holds = lane.holds(source).await;
+            if holds > most.0 {
+                most = (holds, Some(lane));
+            }
+        }
+        let share = self.in_flight.capacity() / (lanes.len() + 1);
+        if let (_, Some(lane)) = most {
+            lane.shed(source, share).await;
         }
     }
 

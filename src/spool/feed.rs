@@ -156,7 +156,7 @@ impl Feed {
 
     fn wake_at(&self) -> Option<Instant> {
         let retry = self.backlog.next_due().filter(|_| self.sent < WINDOW);
-        [retry, self.not_before].into_iter().flatten().min()
+        self.not_before.or(retry)
     }
 
     /// Sends events to the lane while it has room for more.
