@@ -182,7 +182,7 @@ impl Worker {
             retry_after: None,
         });
         let now = time::now();
-        for (job, ending) in jobs.into_iter().zip(endings) {
+        for (mut job, ending) in jobs.into_iter().zip(endings) {
             match ending {
                 Ending::Delivered => {
                     self.gate.success();
@@ -191,13 +191,14 @@ impl Worker {
                 }
                 Ending::Failed { reason, retry_after } => {
                     self.gate.failure(now);
-                    self.retry(job, &reason, retry_after, now);
+                    self.retry(job, reason, retry_after, now);
                 }
                 Ending::Refused { reason, kept } => {
                     // The receiver works; it is the event that it does not want.
                     self.gate.success();
                     self.report.refused(&job, &reason, kept);
-                    job.settle(if kept { Verdict::Dead } else { Verdict::LEFT });
+                    job.failure = Some(reason);
+                    job.settle(if kept { Verdict::Dead } else { Verdict::Refused });
                 }
                 Ending::Closed => {
                     self.gone.cancel();
@@ -207,11 +208,12 @@ impl Worker {
         }
     }
 
-    fn retry(&mut self, mut job: Job, reason: &str, retry_after: Option<Duration>, now: Instant) {
+    fn retry(&mut self, mut job: Job, reason: String, retry_after: Option<Duration>, now: Instant) {
         let delay = job.delays.next_delay().max(retry_after.unwrap_or_default());
-        // A spooled event waits on disk for its next try, so that it holds no other's place.
+        // A stored event waits on disk for its next try, so that it holds no other's place.
         let again = !job.flight.is_stored() && delay < job.time_left(now);
-        self.report.failed(&job, reason, again || job.flight.is_stored());
+        self.report.failed(&job, &reason, again || job.flight.is_stored());
+        job.failure = Some(reason);
         if again {
             self.queue.push_later(job, now + delay);
         } else {
