@@ -108,6 +108,7 @@ impl Feed {
                 self.parts.lane.recall().await;
             }
             let wake = self.wake_at();
+            let enough = self.idle() || self.backlog.sink_is_down();
             tokio::select! {
                 _ = self.verdicts.1.recv_many(&mut verdicts, WINDOW) => {
                     verdicts.drain(..).for_each(|verdict| self.settle(&verdict));
@@ -129,7 +130,7 @@ impl Feed {
                     self.parts.lane.recall().await;
                 }
                 // Whether it may end now is asked above.
-                () = drain.cancelled(), if !recalled && (self.idle() || self.backlog.sink_is_down()) => {}
+                () = drain.cancelled(), if !recalled && enough => {}
             }
         }
         // Nobody may wait for it.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
-use vod_relay::emulator::{FaultKind, Options};
+use vod_relay::emulator::FaultKind;
 
 use crate::small_disk::SmallDisk;
 use crate::world::{
@@ -142,14 +142,18 @@ async fn nothing_is_confirmed_that_a_full_disk_did_not_take() {
     let relay = world.config(SPOOLED, &[&state_dir, &*app.sink("app", "")].concat()).start();
     world.until_confirmed(20).await;
     disk.fill();
-    ids.extend(world.push(20));
+    let pulls = world.calls("PullEvents");
+    ids.extend(world.push(400));
     relay.says("events are not confirmed, and pulling pauses: no space").await;
+    world.until("a redelivery", |state| !state.redelivered_ids.is_empty()).await;
+    let pulls = world.calls("PullEvents") - pulls;
+    assert!(pulls < 16, "{pulls} pulls while the disk was full");
     assert_eq!(in_spool(&state), sorted(&world.vod.state().confirmed_ids).into_iter().collect());
     assert_eq!(world.vod.state().counts.confirmed, 20);
     disk.clear();
-    world.until_confirmed(40).await;
+    world.until_confirmed(420).await;
     app.open_gate();
-    app.until_received(40).await;
+    app.until_received(420).await;
     let ended = relay.stop().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(app.distinct_ids(), sorted(&ids));
@@ -229,27 +233,24 @@ async fn what_waits_goes_to_where_the_sink_leads_now() {
 
 #[tokio::test]
 async fn the_ledger_knows_after_a_restart_what_was_delivered() {
-    let visibility = Duration::from_millis(1500);
-    let world = World::with(Options {
-        visibility,
-        hold: Duration::from_millis(50),
-        seed: Some(5),
-        faults: faults(&[FaultKind::LostConfirm], 0.5),
-        ..Options::default()
-    });
-    let world = world.await;
-    let ids = world.push(200);
-    let app = App::new().await;
+    let world = World::with_leases(Duration::from_secs(2)).await;
+    let ids = world.push(60);
+    let app = App::answering(|_| Answer::Held).await;
     let config = ["[relay]\nstate_dir = \"state\"\n", &app.sink("app", "")].concat();
-    let relay = world.config("lease = \"1500ms\"", &config);
+    let relay = world.config("lease = \"2s\"", &config);
     let first = relay.start();
-    app.until_received(60).await;
-    first.stop().await;
+    app.until_received(16).await;
+    // What is delivered from now on cannot be confirmed before its lease is over.
+    world.vod.set_faults(faults(&[FaultKind::Http500], 1.0));
+    app.open_gate();
+    let ended = first.stop().await;
+    assert_eq!((ended.code, world.vod.counts().confirmed), (Some(0), 0), "{ended:?}");
+    world.vod.set_faults(faults(&[FaultKind::LostConfirm], 0.5));
     let second = relay.start();
-    world.until("all confirmed", |state| state.confirmed_ids.len() == 200).await;
+    world.until_confirmed(60).await;
     assert_eq!(second.stop().await.code, Some(0));
     assert_eq!(app.distinct_ids(), sorted(&ids));
-    assert_eq!(app.requests().len(), 200, "none twice");
+    assert_eq!(app.requests().len(), 60, "none twice");
 }
 
 #[tokio::test]
