@@ -219,10 +219,11 @@ status() { awk -v key="$1:" '$1 == key { print $2 }' "/proc/$relay/status"; }
 cpu() { sed 's/.*) //' "/proc/$relay/stat" | awk -v hz="$(getconf CLK_TCK)" '{ print int(($12 + $13) * 100 / hz) }'; }
 zombies() {
     # A process may end while it is looked at.
-    cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' |
+    { cat /proc/[0-9]*/stat 2>/dev/null || true; } | sed 's/.*) //' |
         awk -v parent="$relay" '$1 == "Z" && $2 == parent { n++ } END { print n + 0 }'
 }
-descriptors() { find "/proc/$relay/fd" -mindepth 1 | wc -l; }
+# So may a connection.
+descriptors() { { find "/proc/$relay/fd" -mindepth 1 2>/dev/null || true; } | wc -l; }
 alive() { kill -0 "$relay" 2>/dev/null || fail "the relay has ended"; }
 
 pushed=0

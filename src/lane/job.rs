@@ -15,6 +15,9 @@ const RETRY: Policy = Policy { first: Duration::from_millis(200), longest: Durat
 #[derive(Debug)]
 pub struct Job {
     pub(super) flight: Arc<Flight>,
+    /// The tries before it became this job.
+    earlier: u32,
+    /// The tries since.
     pub(super) attempt: u32,
     pub(super) delays: Delays,
     pub(super) since: Instant,
@@ -25,7 +28,18 @@ pub struct Job {
 impl Job {
     /// A job that has not been tried.
     pub fn new(flight: Arc<Flight>) -> Self {
-        Self { flight, attempt: 0, delays: RETRY.delays(), since: time::now(), failure: None }
+        Self::after(flight, 0)
+    }
+
+    /// A job for an event that was tried before.
+    pub fn after(flight: Arc<Flight>, earlier: u32) -> Self {
+        let (delays, since) = (RETRY.delays(), time::now());
+        Self { flight, earlier, attempt: 0, delays, since, failure: None }
+    }
+
+    /// Which try the last one was, from 1.
+    pub(super) fn tries(&self) -> u32 {
+        self.earlier.saturating_add(self.attempt)
     }
 
     /// How long the lease leaves for it; without a lease there is no end.

@@ -161,7 +161,7 @@ impl Worker {
                 name: self.name.clone(),
                 ledger: self.ledger.clone(),
                 max_attempts: self.max_attempts,
-                flights: jobs.iter().map(|job| (job.flight.clone(), job.attempt)).collect(),
+                flights: jobs.iter().map(|job| (job.flight.clone(), job.tries())).collect(),
                 limit,
                 cut_short: limit < self.limits.timeout,
             };

@@ -94,7 +94,7 @@ impl Backlog {
     }
 
     /// How often the event has failed.
-    pub(super) fn tries(&self, key: SpoolKey) -> u64 {
-        self.tries.get(&key).copied().map_or(0, u64::from)
+    pub(super) fn tries(&self, key: SpoolKey) -> u32 {
+        self.tries.get(&key).copied().unwrap_or_default()
     }
 }

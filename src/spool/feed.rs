@@ -244,7 +244,7 @@ impl Feed {
                     // relay is ending at once, and the event is still in the spool.
                     let _ = verdicts.try_send(Tried { key, source, verdict, tried });
                 });
-                return Some(Job::new(flight));
+                return Some(Job::after(flight, self.backlog.tries(key)));
             }
             (false, _) => "the disk has altered its text".to_owned(),
             (true, Some(most)) => {
@@ -258,7 +258,7 @@ impl Feed {
             file_id: event.fields().file_id.clone(),
             source: source.clone(),
             sink: self.parts.lane.name().clone(),
-            attempts: self.backlog.tries(key),
+            attempts: self.backlog.tries(key).into(),
             first_seen: received,
             buried: time::wall_clock(),
             reason,

@@ -63,6 +63,19 @@ async fn a_sink_that_needs_longer_than_the_lease_gets_every_event() {
 }
 
 #[tokio::test]
+async fn a_sink_is_told_how_often_its_event_was_tried() {
+    let world = World::with_leases(LEASE).await;
+    world.push(1);
+    let picky = "[sinks.job]\ntype = \"command\"\ncommand = [\"sh\", \"-c\", \
+                 \"echo $$VOD_RELAY_ATTEMPT >> tries; test $$VOD_RELAY_ATTEMPT = 2\"]\n";
+    let relay = spooling(&world, "", picky).start();
+    eventually("two tries", || (world.read("tries").lines().count() == 2).then_some(())).await;
+    assert_eq!(world.read("tries"), "1\n2\n");
+    until_spool_is_empty(&world).await;
+    assert_eq!(relay.stop().await.code, Some(0));
+}
+
+#[tokio::test]
 async fn what_is_spooled_survives_a_kill() {
     let world = World::with_leases(LEASE).await;
     let ids = world.push(100);
