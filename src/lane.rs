@@ -157,12 +157,14 @@ impl Worker {
         let mut told_to_close = false;
         loop {
             self.expire();
-            self.start();
+            // One instant for both: what is too early for the one is what the other waits for.
+            let now = time::now();
+            self.start(now);
             // Looked at after what may have emptied the lane: nothing would wake it up any more.
             if !open && self.queue.is_empty() && self.calls.is_empty() {
                 return;
             }
-            let wake = self.wake_at();
+            let wake = self.wake_at(now);
             tokio::select! {
                 order = inbox.recv(), if open => match order {
                     Some(order) => self.take(order),
@@ -219,8 +221,7 @@ impl Worker {
     }
 
     /// Starts as many calls as the sink and its gate allow.
-    fn start(&mut self) {
-        let now = time::now();
+    fn start(&mut self, now: Instant) {
         while self.calls.len() < self.limits.concurrency
             && self.gate.lets_through(now, self.calls.len())
             && self.ramp_opens_at(now).is_none()
@@ -310,10 +311,10 @@ impl Worker {
     }
 
     /// When something is due that no message announces.
-    fn wake_at(&self) -> Option<Instant> {
+    fn wake_at(&self, now: Instant) -> Option<Instant> {
         let wants_to = !self.queue.nothing_ready() && self.calls.len() < self.limits.concurrency;
         let gate = self.gate.opens_at().filter(|_| wants_to);
-        let ramp = self.ramp_opens_at(time::now()).filter(|_| wants_to);
+        let ramp = self.ramp_opens_at(now).filter(|_| wants_to);
         [self.queue.next_change(), gate, ramp].into_iter().flatten().min()
     }
 

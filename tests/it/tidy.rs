@@ -8,7 +8,7 @@ const LINES_MAX: usize = 300;
 
 /// Files that are larger for now, and how far they may go.
 const LARGER: [(&str, usize); 3] =
-    [("src/lane.rs", 330), ("src/relay.rs", 370), ("src/source/pull_loop.rs", 330)];
+    [("src/lane.rs", 335), ("src/relay.rs", 370), ("src/source/pull_loop.rs", 330)];
 
 /// What a module may import although it does not stand below it.
 const EXCEPTIONS: [(&str, &str, &str); 4] = [

@@ -10,11 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastrand::Rng;
 use vod_relay::emulator::{Control, FaultKind, Faults, Options, sample};
 use vod_relay::event::Event;
+use vod_relay::time;
 
 use super::violence::{Kept, RELAY};
 use crate::world::{Answer, App, Received, Relay, Running, World, eventually, faults, sorted};
@@ -121,7 +122,7 @@ impl Chaos {
     }
 
     async fn tell(mut self) {
-        let started = Instant::now();
+        let started = time::now();
         let kills = if self.full { 30 } else { 10 };
         let (mut stops, mut reloads) = (0, 0);
         let mut relay = self.relay().start();
