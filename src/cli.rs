@@ -3,6 +3,7 @@
 //! Data goes to standard output, everything else to standard error.
 
 mod check;
+mod dead_letters;
 mod demo;
 mod emulate;
 mod run;
@@ -45,6 +46,7 @@ pub struct Cli {
 enum Command {
     /// Validate the configuration without touching the network, and print what would run
     Check,
+    DeadLetters(dead_letters::DeadLettersArgs),
     /// Emulate the VOD event API on this machine, to develop and test against
     Emulate(Box<emulate::EmulateArgs>),
     /// See it work without an account: an emulator, the relay and an application in one process
@@ -57,7 +59,7 @@ Exit codes:
    1  an internal failure
    2  wrong usage
   69  VOD could not be reached (--once)
-  75  --once left events undelivered or unconfirmed; they come again
+  75  --once left events undelivered or unconfirmed; they come again. A replay left dead letters
   77  VOD refused the credentials
   78  the configuration is wrong";
 
@@ -74,6 +76,7 @@ impl Cli {
                 exit::USAGE
             }
             Some(Command::Check) => check::run(&self.config),
+            Some(Command::DeadLetters(args)) => dead_letters::run(&self.config, args),
             Some(Command::Emulate(args)) => emulate(*args),
             Some(Command::Demo(args)) => demo::run(&args),
         };

@@ -67,6 +67,14 @@ struct Caller {
     refusals: Quiet,
 }
 
+/// Why a call was given up.
+struct Failure {
+    /// The last failure.
+    error: CallError,
+    /// Whether an earlier try may have worked, its answer being lost.
+    doubtful: bool,
+}
+
 impl Confirmer {
     /// Confirms what comes in until all senders are gone and everything is settled.
     pub async fn run(self, mut inbox: mpsc::Receiver<Delivered>) {
@@ -132,34 +140,51 @@ impl Caller {
     async fn confirm(self: Arc<Self>, batch: Vec<Pending>) {
         match self.call(&batch).await {
             Ok(()) => self.confirmed(&batch),
-            Err(_) if batch.len() > 1 => {
-                // All at once: one that VOD keeps stumbling over must not use up the time of the
-                // others' leases. The rate limit holds for these calls too.
-                let mut calls = JoinSet::new();
-                for one in batch {
-                    calls.spawn(self.clone().confirm_alone(one));
-                }
-                while calls.join_next().await.is_some() {}
+            Err(failure) if batch.len() > 1 && failure.error.code.is_some() => {
+                self.confirm_apart(batch, failure.doubtful).await;
             }
-            Err(error) => batch.iter().for_each(|one| self.unconfirmed(one, &error)),
+            Err(failure) => batch.iter().for_each(|one| self.unconfirmed(one, &failure.error)),
         }
+    }
+
+    /// Confirms the handles of a refused call one by one.
+    async fn confirm_apart(self: Arc<Self>, mut batch: Vec<Pending>, doubtful: bool) {
+        if doubtful {
+            // An earlier try, whose answer got lost, may have confirmed them all. The first tells.
+            let first = [batch.remove(0)];
+            match self.call(&first).await {
+                Ok(()) => self.confirmed(&first),
+                Err(failure) => {
+                    let all = first.iter().chain(&batch);
+                    all.for_each(|one| self.unconfirmed(one, &failure.error));
+                    return;
+                }
+            }
+        }
+        // All at once: one that VOD keeps stumbling over must not use up the time of the others'
+        // leases. The rate limit holds for these calls too.
+        let mut calls = JoinSet::new();
+        for one in batch {
+            calls.spawn(self.clone().confirm_alone(one));
+        }
+        while calls.join_next().await.is_some() {}
     }
 
     async fn confirm_alone(self: Arc<Self>, one: Pending) {
         let one = [one];
         match self.call(&one).await {
             Ok(()) => self.confirmed(&one),
-            Err(error) => self.unconfirmed(&one[0], &error),
+            Err(failure) => self.unconfirmed(&one[0], &failure.error),
         }
     }
 
     /// Calls until VOD confirms, refuses, or the leases are over. A call of several handles also
     /// ends when VOD keeps answering it with a failure.
-    async fn call(&self, batch: &[Pending]) -> Result<(), CallError> {
+    async fn call(&self, batch: &[Pending]) -> Result<(), Failure> {
         let handles: Vec<Handle> = batch.iter().map(|one| one.lease.handle.clone()).collect();
         let lease_ends = batch.iter().map(|one| one.lease.ends).max();
         let mut delays = RETRY.delays();
-        let mut tries = 0;
+        let (mut tries, mut doubtful) = (0, false);
         loop {
             crash::point("before-confirm");
             let Err(error) = self.client.confirm_events(&handles).await else {
@@ -178,8 +203,9 @@ impl Caller {
                 }
             };
             if gives_up {
-                return Err(error);
+                return Err(Failure { error, doubtful });
             }
+            doubtful |= error.may_have_worked();
             if let Some(left_out) = self.failures.ask() {
                 tracing::warn!(
                     source.name = %self.source,

@@ -1,7 +1,7 @@
 //! Events in the air: on their way to their sinks, and not yet settled.
 //!
 //! Most are leased: they come from VOD, keep a place among those of their source, and end with a
-//! confirm or are left to VOD. Some are spooled: they are confirmed already and come from local disk,
+//! confirm or are left to VOD. Some are stored: they are confirmed already and come from local disk,
 //! where they stay until they are settled.
 
 mod in_flight;
@@ -9,11 +9,10 @@ mod in_flight;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 
 pub use self::in_flight::{InFlight, Parts};
 use crate::event::{Event, EventId, Handle};
-use crate::store::SpoolKey;
 use crate::time::{self, Instant};
 
 /// A handle, and the instant after which VOD hands the event out again.
@@ -21,7 +20,7 @@ use crate::time::{self, Instant};
 pub struct Lease {
     /// What confirms the event while the lease lasts.
     pub handle: Handle,
-    /// The end: counted from the moment the pull was sent, so never later than VOD's own.
+    /// The end as it is reckoned with: not later than VOD's own.
     pub ends: Instant,
     /// When the lease is over for sure: counted from the moment the answer was here.
     pub over: Instant,
@@ -45,6 +44,8 @@ pub enum Verdict {
     Delivered,
     /// The sink does not want it, and it is kept as a dead letter.
     Dead,
+    /// The sink does not want it, and there is nowhere to keep it: it is left where it comes from.
+    Refused,
     /// The sink does not have it; the event comes again, from VOD or from the spool.
     Left {
         /// How long the sink asked to be left alone.
@@ -57,18 +58,19 @@ impl Verdict {
     pub const LEFT: Self = Self::Left { retry_after: None };
 }
 
-/// What became of a spooled event at the sink that it was sent to.
-#[derive(Debug)]
-pub struct SpooledVerdict {
-    /// Where the event stands in the spool.
-    pub key: SpoolKey,
-    /// The source that it came from.
-    pub source: Arc<str>,
-    /// What became of it there.
+/// How one sink's lane has settled an event.
+#[derive(Debug, Clone, Copy)]
+pub struct Settled<'a> {
+    /// What became of it.
     pub verdict: Verdict,
     /// Whether it was tried at all.
     pub tried: bool,
+    /// Why the last try failed, if one did.
+    pub reason: Option<&'a str>,
 }
+
+/// Told how a stored event was settled.
+type Listener = Box<dyn Fn(Settled<'_>) + Send + Sync>;
 
 /// One event in the air, until every sink has said what became of it.
 #[derive(Debug)]
@@ -79,10 +81,9 @@ pub struct Flight {
     origin: Origin,
 }
 
-#[derive(Debug)]
 enum Origin {
     Leased { sky: Arc<InFlight>, state: Mutex<State> },
-    Spooled { key: SpoolKey, verdicts: mpsc::Sender<SpooledVerdict> },
+    Stored(Listener),
 }
 
 #[derive(Debug)]
@@ -110,16 +111,14 @@ impl Flight {
         Arc::new(Self { event, source, received: time::wall_clock(), origin })
     }
 
-    /// An event from the spool on its way to one sink. The verdict goes out by `verdicts`, which
-    /// must have room for it.
-    pub fn spooled(
+    /// An event from local disk on its way to one sink. `listener` is told what became of it there.
+    pub fn stored(
         event: Event,
         source: Arc<str>,
         received: SystemTime,
-        key: SpoolKey,
-        verdicts: mpsc::Sender<SpooledVerdict>,
+        listener: impl Fn(Settled<'_>) + Send + Sync + 'static,
     ) -> Arc<Self> {
-        let origin = Origin::Spooled { key, verdicts };
+        let origin = Origin::Stored(Box::new(listener));
         Arc::new(Self { event: Arc::new(event), source, received, origin })
     }
 
@@ -150,8 +149,8 @@ impl Flight {
     }
 
     /// Whether the event is on local disk: no lease runs, and it may take as long as it takes.
-    pub fn is_spooled(&self) -> bool {
-        matches!(self.origin, Origin::Spooled { .. })
+    pub fn is_stored(&self) -> bool {
+        matches!(self.origin, Origin::Stored(_))
     }
 
     /// When delivery must have ended, so that the confirm still comes in time; `None` where no
@@ -171,15 +170,10 @@ impl Flight {
     ///
     /// The delivery is in the ledger by now, so that a redelivery after a lost confirm is
     /// recognised.
-    pub fn settle(&self, verdict: Verdict, tried: bool) {
+    pub fn settle(&self, settled: Settled<'_>) {
         match &self.origin {
-            Origin::Leased { sky, state } => self.settle_leased(sky, state, verdict),
-            Origin::Spooled { key, verdicts } => {
-                // There is room for every event that the spool has sent out. If nobody listens any
-                // more the relay is ending at once, and the event is still in the spool.
-                let (key, source) = (*key, self.source.clone());
-                let _ = verdicts.try_send(SpooledVerdict { key, source, verdict, tried });
-            }
+            Origin::Leased { sky, state } => self.settle_leased(sky, state, settled.verdict),
+            Origin::Stored(listener) => listener(settled),
         }
     }
 
@@ -190,7 +184,7 @@ impl Flight {
             match verdict {
                 Verdict::Delivered => sky.progress().delivered(),
                 Verdict::Dead => sky.progress().dead(),
-                Verdict::Left { .. } => state.left = true,
+                Verdict::Refused | Verdict::Left { .. } => state.left = true,
             }
             state.pending = state.pending.saturating_sub(1);
             if state.pending > 0 {
@@ -207,6 +201,15 @@ impl Flight {
         } else {
             sky.confirm(Delivered { id, leases, place });
         }
+    }
+}
+
+impl std::fmt::Debug for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Leased { .. } => "Leased",
+            Self::Stored(_) => "Stored",
+        })
     }
 }
 

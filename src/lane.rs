@@ -11,25 +11,20 @@ mod job;
 mod queue;
 mod ramp;
 mod report;
+mod worker;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::call::{Call, Ending};
-use self::gate::Gate;
 pub use self::job::Job;
-use self::queue::Queue;
-use self::report::Report;
+use self::worker::Worker;
 use crate::flight::Verdict;
 use crate::ledger::Ledger;
-use crate::sink::{Limits, Sink};
-use crate::time::{self, Instant};
+use crate::sink::Sink;
 
 /// Orders that may wait for the lane's task, which is never busy for long.
 const INBOX: usize = 64;
@@ -60,6 +55,7 @@ pub struct Parts {
 #[derive(Debug)]
 enum Order {
     Deliver(Vec<Job>),
+    Count { source: Arc<str>, answer: oneshot::Sender<usize> },
     Shed { source: Arc<str>, keep: usize },
     Recall,
 }
@@ -68,24 +64,9 @@ impl Lane {
     /// Opens a lane to a sink, and starts its task among `tasks`.
     pub fn open(name: &str, sink: Arc<dyn Sink>, parts: Parts, tasks: &mut JoinSet<()>) -> Self {
         let name: Arc<str> = name.into();
-        let Parts { ledger, max_attempts, closing, gone } = parts;
         let (orders, inbox) = mpsc::channel(INBOX);
         let share = Arc::new(AtomicUsize::new(usize::MAX));
-        let worker = Worker {
-            name: name.clone(),
-            limits: sink.limits(),
-            sink: sink.clone(),
-            ledger,
-            max_attempts,
-            queue: Queue::default(),
-            gate: Gate::default(),
-            share: share.clone(),
-            calls: JoinSet::new(),
-            underway: HashMap::new(),
-            report: Report::new(name.clone()),
-            closing,
-            gone,
-        };
+        let worker = Worker::new(name.clone(), sink.clone(), share.clone(), parts);
         tasks.spawn(worker.run(inbox));
         Self { name, orders, sink, share }
     }
@@ -118,7 +99,16 @@ impl Lane {
         }
     }
 
-    /// Gives spooled events that wait back to the spool.
+    /// How many of the source's leased events the lane has.
+    pub async fn holds(&self, source: &Arc<str>) -> usize {
+        let (answer, count) = oneshot::channel();
+        let order = Order::Count { source: source.clone(), answer };
+        // A lane whose task is gone has nothing any more.
+        let _ = self.orders.send(order).await;
+        count.await.unwrap_or_default()
+    }
+
+    /// Gives stored events that wait back to where they come from.
     pub async fn recall(&self) {
         // If the lane's task is gone there is nothing left to give back.
         let _ = self.orders.send(Order::Recall).await;
@@ -129,203 +119,5 @@ impl Lane {
     pub async fn shed(&self, source: &Arc<str>, keep: usize) {
         // If the lane's task is gone there is nothing left to shed.
         let _ = self.orders.send(Order::Shed { source: source.clone(), keep }).await;
-    }
-}
-
-/// The lane's task.
-struct Worker {
-    name: Arc<str>,
-    sink: Arc<dyn Sink>,
-    ledger: Arc<Ledger>,
-    max_attempts: Option<u64>,
-    limits: Limits,
-    queue: Queue,
-    gate: Gate,
-    share: Arc<AtomicUsize>,
-    calls: JoinSet<Vec<Ending>>,
-    /// What each call carries, kept here so that a panic in the sink loses nothing.
-    underway: HashMap<Id, (Vec<Job>, Instant)>,
-    report: Report,
-    closing: CancellationToken,
-    gone: CancellationToken,
-}
-
-impl Worker {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Order>) {
-        let closing = self.closing.clone();
-        let mut open = true;
-        let mut told_to_close = false;
-        loop {
-            self.expire();
-            // One instant for both: what is too early for the one is what the other waits for.
-            let now = time::now();
-            self.start(now);
-            // Looked at after what may have emptied the lane: nothing would wake it up any more.
-            if !open && self.queue.is_empty() && self.calls.is_empty() {
-                return;
-            }
-            let wake = self.wake_at(now);
-            tokio::select! {
-                order = inbox.recv(), if open => match order {
-                    Some(order) => self.take(order),
-                    None => open = false,
-                },
-                Some(done) = self.calls.join_next_with_id() => self.finish(done),
-                () = sleep_until(wake) => {}
-                () = closing.cancelled(), if !told_to_close => {
-                    told_to_close = true;
-                }
-            }
-        }
-    }
-
-    fn take(&mut self, order: Order) {
-        match order {
-            Order::Deliver(jobs) => jobs.into_iter().for_each(|job| self.queue.push(job)),
-            Order::Shed { source, keep } => {
-                let underway = self.underway.values().flat_map(|(jobs, _)| jobs);
-                let underway = underway.filter(|job| *job.flight.source() == source).count();
-                let shed = self.queue.shed(&source, keep.saturating_sub(underway));
-                if !shed.is_empty() {
-                    let events = shed.len();
-                    tracing::debug!(sink.name = %self.name, events, "left to VOD for now");
-                }
-                shed.iter().for_each(|job| job.settle(Verdict::LEFT));
-            }
-            Order::Recall => {
-                let recalled = self.queue.take_where(|job| job.flight.is_spooled());
-                recalled.iter().for_each(|job| job.settle(Verdict::LEFT));
-            }
-        }
-    }
-
-    /// Gives up what can no longer be delivered within its lease; while closing also what waits for
-    /// a sink that is down, and what is safe in the spool.
-    fn expire(&mut self) {
-        let now = time::now();
-        self.queue.wake(now);
-        if self.closing.is_cancelled() {
-            let down = self.gate.is_shut();
-            for job in self.queue.take_where(|job| down || job.flight.is_spooled()) {
-                job.settle(Verdict::LEFT);
-            }
-        }
-        for job in self.queue.take_expired(now) {
-            self.leave_expired(&job);
-        }
-    }
-
-    fn leave_expired(&self, job: &Job) {
-        self.report.expired(job);
-        job.settle(Verdict::LEFT);
-    }
-
-    /// Starts as many calls as the sink and its gate allow.
-    fn start(&mut self, now: Instant) {
-        while self.calls.len() < self.limits.concurrency
-            && self.gate.lets_through(now, self.calls.len())
-            && self.ramp_opens_at(now).is_none()
-        {
-            let jobs = self.queue.take(self.limits.batch.min(self.room()));
-            if jobs.is_empty() {
-                return;
-            }
-            let (mut jobs, expired): (Vec<_>, Vec<_>) =
-                jobs.into_iter().partition(|job| job.time_left(now) > Duration::ZERO);
-            expired.iter().for_each(|job| self.leave_expired(job));
-            if jobs.is_empty() {
-                continue;
-            }
-            for job in &mut jobs {
-                job.attempt += 1;
-            }
-            let time_left = jobs.iter().map(|job| job.time_left(now)).max().unwrap_or_default();
-            let limit = self.limits.timeout.min(time_left);
-            let call = Call {
-                sink: self.sink.clone(),
-                name: self.name.clone(),
-                ledger: self.ledger.clone(),
-                max_attempts: self.max_attempts,
-                flights: jobs.iter().map(|job| (job.flight.clone(), job.attempt)).collect(),
-                limit,
-                cut_short: limit < self.limits.timeout,
-            };
-            let id = self.calls.spawn(call.make()).id();
-            self.underway.insert(id, (jobs, now));
-        }
-    }
-
-    fn finish(&mut self, done: Result<(Id, Vec<Ending>), JoinError>) {
-        let (id, mut endings) = match done {
-            Ok(done) => done,
-            Err(error) => (error.id(), Vec::new()),
-        };
-        let Some((jobs, started)) = self.underway.remove(&id) else { return };
-        // A sink that panicked has not said that it has anything.
-        endings.resize_with(jobs.len(), || Ending::Failed {
-            reason: "the sink broke down".to_owned(),
-            retry_after: None,
-        });
-        let now = time::now();
-        for (job, ending) in jobs.into_iter().zip(endings) {
-            match ending {
-                Ending::Delivered => {
-                    self.gate.success();
-                    self.report.delivered(&job, now - started);
-                    job.settle(Verdict::Delivered);
-                }
-                Ending::Failed { reason, retry_after } => {
-                    self.gate.failure(now);
-                    self.retry(job, &reason, retry_after, now);
-                }
-                Ending::Refused { reason, kept } => {
-                    // The receiver works; it is the event that it does not want.
-                    self.gate.success();
-                    self.report.refused(&job, &reason, kept);
-                    job.settle(if kept { Verdict::Dead } else { Verdict::LEFT });
-                }
-                Ending::Closed => {
-                    self.gone.cancel();
-                    job.settle(Verdict::LEFT);
-                }
-            }
-        }
-    }
-
-    fn retry(&mut self, mut job: Job, reason: &str, retry_after: Option<Duration>, now: Instant) {
-        let delay = job.delays.next_delay().max(retry_after.unwrap_or_default());
-        // A spooled event waits on disk for its next try, so that it holds no other's place.
-        let again = !job.flight.is_spooled() && delay < job.time_left(now);
-        self.report.failed(&job, reason, again || job.flight.is_spooled());
-        if again {
-            self.queue.push_later(job, now + delay);
-        } else {
-            job.settle(Verdict::Left { retry_after });
-        }
-    }
-
-    /// How many more events may be on their way into the sink.
-    fn room(&self) -> usize {
-        let underway: usize = self.underway.values().map(|(jobs, _)| jobs.len()).sum();
-        self.share.load(Ordering::Relaxed).saturating_sub(underway)
-    }
-
-    /// When something is due that no message announces.
-    fn wake_at(&self, now: Instant) -> Option<Instant> {
-        let wants_to = !self.queue.nothing_ready() && self.calls.len() < self.limits.concurrency;
-        let gate = self.gate.opens_at().filter(|_| wants_to);
-        let ramp = self.ramp_opens_at(now).filter(|_| wants_to);
-        [self.queue.next_change(), gate, ramp].into_iter().flatten().min()
-    }
-
-    fn ramp_opens_at(&self, now: Instant) -> Option<Instant> {
-        ramp::opens_at(self.underway.values().map(|(_, started)| *started), now)
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -28,7 +28,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct Parcel {
     /// The event.
     pub event: Arc<Event>,
-    /// Which try this is within the lease, from 1.
+    /// Which try this is within the lease, or from the spool since the last start, from 1.
     pub attempt: u32,
 }
 

@@ -3,6 +3,7 @@
 //! The spool itself is in the [`crate::store`]. Here is what goes in, with a limit on its size, and
 //! the [`Feed`] of each sink, which takes out.
 
+mod backlog;
 mod feed;
 
 use std::sync::{Arc, Mutex, PoisonError};

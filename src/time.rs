@@ -19,6 +19,14 @@ pub fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
+/// Waits until then; where there is no such time, without end.
+pub async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Seconds since the Unix epoch; a time before it counts as the epoch itself.
 pub fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())

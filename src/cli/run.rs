@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::crash;
 use crate::exit;
-use crate::logging::{self, StatusLine};
+use crate::logging;
 use crate::progress::Totals;
 use crate::relay::Relay;
 use crate::signals::{Request, Signals};
@@ -24,6 +24,21 @@ pub(super) fn run(path: &Path, once: bool) -> u8 {
         eprintln!("vod-relay: {error}");
         return exit::USAGE;
     }
+    super::block_on(serve(path, once)).unwrap_or_else(|error| {
+        eprintln!("vod-relay: {error}");
+        exit::INTERNAL
+    })
+}
+
+async fn serve(path: &Path, once: bool) -> u8 {
+    // First of all: a signal that comes before this ends the program by itself.
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            eprintln!("vod-relay: cannot listen for signals: {error}");
+            return exit::INTERNAL;
+        }
+    };
     let config = match Config::load(path) {
         Ok(config) => config,
         Err(error) => {
@@ -39,20 +54,6 @@ pub(super) fn run(path: &Path, once: bool) -> u8 {
         }
     };
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    super::block_on(serve(config, path, once, &status)).unwrap_or_else(|error| {
-        tracing::error!("{error}");
-        exit::INTERNAL
-    })
-}
-
-async fn serve(config: Config, path: &Path, once: bool, status: &StatusLine) -> u8 {
-    let mut signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(error) => {
-            tracing::error!("cannot listen for signals: {error}");
-            return exit::INTERNAL;
-        }
-    };
     let stop = CancellationToken::new();
     let relay = match Relay::start(config, once, stop.clone()) {
         Ok(relay) => relay,

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
@@ -57,6 +58,22 @@ impl From<[u8; 16]> for EventId {
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "vod_{}", hex::encode(self.0))
+    }
+}
+
+/// A text that is no event id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an event's id is vod_ and 32 hexadecimal digits")]
+pub struct NoEventId;
+
+impl FromStr for EventId {
+    type Err = NoEventId;
+
+    fn from_str(text: &str) -> Result<Self, NoEventId> {
+        let mut id = [0; 16];
+        let digits = text.strip_prefix("vod_").ok_or(NoEventId)?;
+        hex::decode_to_slice(digits, &mut id).map_err(|_| NoEventId)?;
+        Ok(Self(id))
     }
 }
 
@@ -173,6 +190,16 @@ mod tests {
 
     fn id(content: &str) -> EventId {
         EventId::of("ProcedureStateChanged", content)
+    }
+
+    #[test]
+    fn an_id_is_read_as_it_is_printed() {
+        let id = id("{}");
+        assert_eq!(id.to_string().parse(), Ok(id));
+        let hex = hex::encode(id.as_bytes());
+        for wrong in ["", "vod_", "17", &hex, &format!("vod_{}", &hex[1..])] {
+            assert_eq!(wrong.parse::<EventId>(), Err(NoEventId), "{wrong}");
+        }
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Call {
             endings.push(match outcome {
                 // What is not noted is still in the spool and will be tried again from there; a
                 // leased event can be confirmed all the same.
-                Ok(()) if flight.is_spooled() && !noted => Ending::Failed {
+                Ok(()) if flight.is_stored() && !noted => Ending::Failed {
                     reason: "delivered, but the store could not note it".to_owned(),
                     retry_after: None,
                 },

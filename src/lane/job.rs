@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flight::{Flight, Verdict};
+use crate::flight::{Flight, Settled, Verdict};
 use crate::retry::{Delays, Policy};
 use crate::time::{self, Instant};
 
@@ -15,15 +15,31 @@ const RETRY: Policy = Policy { first: Duration::from_millis(200), longest: Durat
 #[derive(Debug)]
 pub struct Job {
     pub(super) flight: Arc<Flight>,
+    /// The tries before it became this job.
+    earlier: u32,
+    /// The tries since.
     pub(super) attempt: u32,
     pub(super) delays: Delays,
     pub(super) since: Instant,
+    /// Why the last try failed.
+    pub(super) failure: Option<String>,
 }
 
 impl Job {
     /// A job that has not been tried.
     pub fn new(flight: Arc<Flight>) -> Self {
-        Self { flight, attempt: 0, delays: RETRY.delays(), since: time::now() }
+        Self::after(flight, 0)
+    }
+
+    /// A job for an event that was tried before.
+    pub fn after(flight: Arc<Flight>, earlier: u32) -> Self {
+        let (delays, since) = (RETRY.delays(), time::now());
+        Self { flight, earlier, attempt: 0, delays, since, failure: None }
+    }
+
+    /// Which try the last one was, from 1.
+    pub(super) fn tries(&self) -> u32 {
+        self.earlier.saturating_add(self.attempt)
     }
 
     /// How long the lease leaves for it; without a lease there is no end.
@@ -32,7 +48,13 @@ impl Job {
         deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now))
     }
 
+    /// Whether it takes a place among the leased events of this source.
+    pub(super) fn is_leased_from(&self, source: &Arc<str>) -> bool {
+        !self.flight.is_stored() && self.flight.source() == source
+    }
+
     pub(super) fn settle(&self, verdict: Verdict) {
-        self.flight.settle(verdict, self.attempt > 0);
+        let (tried, reason) = (self.attempt > 0, self.failure.as_deref());
+        self.flight.settle(Settled { verdict, tried, reason });
     }
 }

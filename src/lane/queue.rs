@@ -87,16 +87,19 @@ impl Queue {
         taken
     }
 
+    /// How many leased events of a source wait.
+    pub(super) fn count(&self, source: &Arc<str>) -> usize {
+        let later = self.later.iter().map(|Reverse(later)| &later.job);
+        self.ready.iter().chain(later).filter(|job| job.is_leased_from(source)).count()
+    }
+
     /// Takes out the source's jobs beyond `keep`, those first that have waited longest.
     pub(super) fn shed(&mut self, source: &Arc<str>, keep: usize) -> Vec<Job> {
-        let of_source = |job: &Job| !job.flight.is_spooled() && job.flight.source() == source;
-        let later = self.later.iter().filter(|Reverse(later)| of_source(&later.job)).count();
-        let ready = self.ready.iter().filter(|job| of_source(job)).count();
-        let mut excess = (ready + later).saturating_sub(keep);
+        let mut excess = self.count(source).saturating_sub(keep);
         let mut shed = Vec::new();
         // Those that have failed already go before those that were never tried.
         for Reverse(waiting) in std::mem::take(&mut self.later) {
-            if excess > 0 && of_source(&waiting.job) {
+            if excess > 0 && waiting.job.is_leased_from(source) {
                 excess -= 1;
                 shed.push(waiting.job);
             } else {
@@ -104,7 +107,7 @@ impl Queue {
             }
         }
         for job in std::mem::take(&mut self.ready) {
-            if excess > 0 && of_source(&job) {
+            if excess > 0 && job.is_leased_from(source) {
                 excess -= 1;
                 shed.push(job);
             } else {

@@ -12,9 +12,9 @@ use crate::time::Instant;
 /// The most calls that are underway and young.
 const YOUNG_MAX: usize = 4;
 
-/// How long a call is young. With 4 calls that is 800 a second, as many events as VOD hands out to
-/// 50 pulls a second, for a sink that takes longer to answer; for one that does not it is no limit.
-const YOUNG: Duration = Duration::from_millis(5);
+/// How long a call is young. With 4 calls that is 1,600 a second, as many events as VOD hands out at
+/// its limit, for a sink that takes longer to answer; for one that does not it is no limit.
+const YOUNG: Duration = Duration::from_micros(2_500);
 
 /// When one more call may start beside those that were started then; `None` is now.
 pub(super) fn opens_at(started: impl Iterator<Item = Instant>, now: Instant) -> Option<Instant> {

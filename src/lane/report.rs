@@ -35,7 +35,7 @@ impl Report {
             file.id = fields.file_id.as_deref(),
             source.name = %job.flight.source(),
             sink.name = %self.sink,
-            attempt = job.attempt,
+            attempt = job.tries(),
             elapsed_ms = millis(took),
             "delivered"
         );
@@ -49,7 +49,7 @@ impl Report {
             sink.name = %self.sink,
             event.id = %event.id(),
             event.type = event.event_type(),
-            attempt = job.attempt,
+            attempt = job.tries(),
             left_out,
             "not delivered: {reason}; {}",
             if again { "trying again" } else { "VOD hands the event out again" },
@@ -64,7 +64,7 @@ impl Report {
             sink.name = %self.sink,
             event.id = %event.id(),
             event.type = event.event_type(),
-            attempts = job.attempt,
+            attempts = job.tries(),
             waited_ms = millis(job.since.elapsed()),
             left_out,
             "not delivered while its lease lasted; VOD hands the event out again; {REMEDY}"
@@ -79,7 +79,7 @@ impl Report {
             sink.name = %self.sink,
             event.id = %event.id(),
             event.type = event.event_type(),
-            attempt = job.attempt,
+            attempt = job.tries(),
             left_out,
             "refused for good: {reason}; {}",
             if kept {

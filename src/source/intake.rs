@@ -93,11 +93,15 @@ impl Intake {
         let elements = pulled.len();
         let mut fresh = 0;
         let fanout = self.fanout.borrow().clone();
-        let over = time::now() + self.lease;
+        let received = time::now();
+        let over = received + self.lease;
+        // The lease began between the two. It counts from the earlier, but not beyond its half:
+        // where leases are scaled down for an emulator, a long poll may outlast a whole one.
+        let ends = (sent + self.lease).max(received + self.lease / 2);
         let mut leased = Vec::with_capacity(pulled.events.len());
         for (event, handle) in pulled.events {
             fresh += usize::from(!self.in_flight.progress().was_left(event.id()));
-            leased.push((event, Lease { handle, ends: sent + self.lease, over }));
+            leased.push((event, Lease { handle, ends, over }));
         }
         let safe = match self.spool.clone() {
             Some(spool) => self.take_into(&spool, leased, &fanout, &mut room).await,

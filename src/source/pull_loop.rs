@@ -113,8 +113,8 @@ impl PullLoop {
                         self.send_pull(room);
                     }
                 }
-                () = sleep_until(waits_for_room) => self.shed().await,
-                () = sleep_until(waits_for_time),
+                () = time::sleep_until(waits_for_room) => self.shed().await,
+                () = time::sleep_until(waits_for_time),
                     if !self.once.drained && self.pulls.len() < self.pace.pulls() => {}
                 () = self.in_flight.idle(), if may_end => {
                     match self.progress().look_again_at() {
@@ -276,30 +276,30 @@ impl PullLoop {
         self.once.go_on();
     }
 
-    /// Pulling waits for room. If another sink could go on meanwhile, events that wait for a sink
-    /// that does not keep up are left to VOD: no sink keeps more than its share of the room.
+    /// Pulling waits for room. If another sink could go on meanwhile, the one that holds most of it
+    /// gives up what it holds beyond its share: those events are left to VOD for now.
     async fn shed(&mut self) {
         self.crowded_since = Some(time::now());
         let fanout = self.fanout.borrow().clone();
-        let lanes = fanout.lanes();
+        let (lanes, source) = (fanout.lanes(), self.in_flight.source());
         if lanes.len() < 2 {
             return;
         }
-        let share = self.in_flight.capacity() / (lanes.len() + 1);
+        let mut most = (0, None);
         for lane in lanes {
-            lane.shed(self.in_flight.source(), share).await;
+            let holds = lane.holds(source).await;
+            if holds > most.0 {
+                most = (holds, Some(lane));
+            }
+        }
+        let share = self.in_flight.capacity() / (lanes.len() + 1);
+        if let (_, Some(lane)) = most {
+            lane.shed(source, share).await;
         }
     }
 
     async fn tell(&self, news: News) {
         // Nobody listens any more when the relay is ending, and then nobody needs to know.
         let _ = self.news.send(news).await;
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -4,8 +4,6 @@
 //! that fails goes to the back, with a delay that grows; meanwhile others have its place. So a sink
 //! that is down, and events that it stumbles over, hold nothing else back.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,26 +11,19 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::Spool;
+use super::backlog::Backlog;
 use crate::event::Event;
-use crate::flight::{Flight, SpooledVerdict, Verdict};
+use crate::flight::{Flight, Verdict};
 use crate::lane::{Job, Lane};
 use crate::ledger::{Burial, Ledger};
 use crate::progress::Totals;
 use crate::quiet::Quiet;
-use crate::retry::Policy;
 use crate::store::{DeadLetter, SpoolKey, Spooled};
 use crate::time::{self, Instant};
 
 /// The most events that a lane has from the spool at a time, and the most bytes of one load.
 const WINDOW: usize = 512;
 const LOAD_BYTES: usize = 4 << 20;
-
-/// The most events that wait for another try before no more are taken from the spool.
-const LATER_MAX: usize = 100_000;
-
-/// Between the tries of one event: nothing presses, and a sink may be down for days.
-const RETRY: Policy =
-    Policy { first: Duration::from_secs(1), longest: Duration::from_secs(5 * 60) };
 
 /// The pause when the store cannot be read.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -41,20 +32,26 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Feed {
     parts: Parts,
-    verdicts: (mpsc::Sender<SpooledVerdict>, mpsc::Receiver<SpooledVerdict>),
+    verdicts: (mpsc::Sender<Tried>, mpsc::Receiver<Tried>),
     /// How many events the lane has.
     sent: usize,
-    /// The events that the lane has, and those that wait for another try.
-    held: HashSet<SpoolKey>,
+    backlog: Backlog,
     /// The last event that was taken from the spool.
     cursor: Option<SpoolKey>,
     /// Whether everything behind the cursor is taken.
     at_end: bool,
-    later: BinaryHeap<Reverse<(Instant, SpoolKey)>>,
-    /// How often the events failed that have failed.
-    tries: HashMap<SpoolKey, u32>,
     not_before: Option<Instant>,
     failures: Quiet,
+}
+
+/// What became of an event at the lane.
+#[derive(Debug)]
+struct Tried {
+    key: SpoolKey,
+    source: Arc<str>,
+    verdict: Verdict,
+    /// Whether it was tried at all.
+    tried: bool,
 }
 
 /// What a feed is made of.
@@ -70,7 +67,7 @@ pub struct Parts {
     pub totals: Totals,
     /// Ends the feed when the lane has given everything back.
     pub retire: CancellationToken,
-    /// Ends the feed when every event has been tried.
+    /// Ends the feed when every event has been tried, or the sink turns out to be down.
     pub drain: CancellationToken,
     /// Comes when the feed before has ended, which may still have events of the same sink.
     pub after: Option<oneshot::Receiver<()>>,
@@ -85,11 +82,9 @@ impl Feed {
             parts,
             verdicts: mpsc::channel(WINDOW),
             sent: 0,
-            held: HashSet::new(),
+            backlog: Backlog::default(),
             cursor: None,
             at_end: false,
-            later: BinaryHeap::new(),
-            tries: HashMap::new(),
             not_before: None,
             failures: Quiet::default(),
         }
@@ -108,7 +103,12 @@ impl Feed {
         let mut verdicts = Vec::with_capacity(WINDOW);
         while !self.may_end() {
             self.fill().await;
+            if self.gives_up() && !recalled {
+                recalled = true;
+                self.parts.lane.recall().await;
+            }
             let wake = self.wake_at();
+            let enough = self.idle() || self.backlog.sink_is_down();
             tokio::select! {
                 _ = self.verdicts.1.recv_many(&mut verdicts, WINDOW) => {
                     verdicts.drain(..).for_each(|verdict| self.settle(&verdict));
@@ -117,18 +117,20 @@ impl Feed {
                     Ok(()) => {
                         self.at_end = false;
                         let now = *grown.borrow_and_update();
-                        self.cursor = self.cursor.filter(|_| now == seen);
+                        if now.in_the_middle != seen.in_the_middle {
+                            self.cursor = None;
+                        }
                         seen = now;
                     }
                     Err(_) => break,
                 },
-                () = sleep_until(wake) => self.not_before = None,
+                () = time::sleep_until(wake) => self.not_before = None,
                 () = retire.cancelled(), if !recalled => {
                     recalled = true;
                     self.parts.lane.recall().await;
                 }
                 // Whether it may end now is asked above.
-                () = drain.cancelled(), if !recalled && self.idle() => {}
+                () = drain.cancelled(), if !recalled && enough => {}
             }
         }
         // Nobody may wait for it.
@@ -138,27 +140,37 @@ impl Feed {
     fn may_end(&self) -> bool {
         self.sent == 0
             && (self.parts.retire.is_cancelled()
-                || (self.parts.drain.is_cancelled() && self.idle()))
+                || (self.parts.drain.is_cancelled() && self.idle())
+                || self.gives_up())
+    }
+
+    /// Whether a run that ends leaves the rest to the next one: one try after the other of a sink
+    /// that is down could take hours.
+    fn gives_up(&self) -> bool {
+        self.parts.drain.is_cancelled() && self.backlog.sink_is_down()
     }
 
     /// Whether every event has been tried at least once.
     fn idle(&self) -> bool {
-        self.sent == 0 && self.at_end && self.later.len() <= self.tries.len()
+        self.sent == 0 && self.at_end && self.backlog.all_tried()
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        let retry = self.later.peek().filter(|_| self.sent < WINDOW);
-        self.not_before.or(retry.map(|Reverse((at, _))| *at))
+        let retry = self.backlog.next_due().filter(|_| self.sent < WINDOW);
+        self.not_before.or(retry)
     }
 
     /// Sends events to the lane while it has room for more.
     async fn fill(&mut self) {
         while self.sent < WINDOW
             && !self.parts.retire.is_cancelled()
+            && !self.gives_up()
             && self.not_before.is_none_or(|at| at <= time::now())
         {
-            let due = self.later.peek().is_some_and(|Reverse((at, _))| *at <= time::now());
-            let loaded = if due { self.load_due().await } else { self.load_next().await };
+            let loaded = match self.backlog.take_due() {
+                Some(key) => self.load_again(key).await,
+                None => self.load_next().await,
+            };
             let Some(loaded) = loaded else { return };
             let mut jobs = Vec::with_capacity(loaded.len());
             for spooled in loaded {
@@ -171,23 +183,22 @@ impl Feed {
         }
     }
 
-    /// The event whose next try is due; it may have been settled meanwhile.
-    async fn load_due(&mut self) -> Option<Vec<Spooled>> {
-        let Reverse((_, key)) = *self.later.peek()?;
-        let mut loaded = self.load(Some(key.just_before()), 1).await?;
-        // Only now: an event that could not be read is still due.
-        self.later.pop();
+    /// An event whose next try is due; it may have been settled meanwhile.
+    async fn load_again(&mut self, key: SpoolKey) -> Option<Vec<Spooled>> {
+        let Some(mut loaded) = self.load(Some(key.just_before()), 1).await else {
+            self.backlog.wait(key, PAUSE);
+            return None;
+        };
         loaded.retain(|spooled| spooled.key == key);
         if loaded.is_empty() {
-            self.tries.remove(&key);
-            self.held.remove(&key);
+            self.backlog.settled(key);
         }
         Some(loaded)
     }
 
     /// The next events behind the cursor; nothing at the end.
     async fn load_next(&mut self) -> Option<Vec<Spooled>> {
-        if self.at_end || self.later.len() >= LATER_MAX {
+        if self.at_end || self.backlog.is_full() {
             return None;
         }
         let mut loaded = self.load(self.cursor, WINDOW - self.sent).await?;
@@ -198,7 +209,7 @@ impl Feed {
                 return None;
             }
         }
-        loaded.retain(|spooled| !self.held.contains(&spooled.key));
+        loaded.retain(|spooled| !self.backlog.holds(spooled.key));
         Some(loaded)
     }
 
@@ -219,15 +230,21 @@ impl Feed {
     /// A job for the lane, unless nobody is to try the event any more.
     async fn job(&mut self, spooled: Spooled) -> Option<Job> {
         let Spooled { key, id, source, text, intact, received, .. } = spooled;
-        self.held.insert(key);
+        self.backlog.hold(key);
         // The store hands out what was put in, which was text.
         let event = Event::from_content(String::from_utf8_lossy(&text).into_owned());
         let age = time::wall_clock().duration_since(received).unwrap_or_default();
         let too_old = self.parts.spool.bounds().age_max.filter(|most| age > *most);
         let reason = match (intact, too_old) {
             (true, None) => {
-                let verdicts = self.verdicts.0.clone();
-                return Some(Job::new(Flight::spooled(event, source, received, key, verdicts)));
+                let (verdicts, from) = (self.verdicts.0.clone(), source.clone());
+                let flight = Flight::stored(event, source, received, move |settled| {
+                    let (verdict, tried, source) = (settled.verdict, settled.tried, from.clone());
+                    // There is room for every event that is sent. If nobody listens any more the
+                    // relay is ending at once, and the event is still in the spool.
+                    let _ = verdicts.try_send(Tried { key, source, verdict, tried });
+                });
+                return Some(Job::after(flight, self.backlog.tries(key)));
             }
             (false, _) => "the disk has altered its text".to_owned(),
             (true, Some(most)) => {
@@ -241,7 +258,7 @@ impl Feed {
             file_id: event.fields().file_id.clone(),
             source: source.clone(),
             sink: self.parts.lane.name().clone(),
-            attempts: self.tries.get(&key).copied().map_or(0, u64::from),
+            attempts: self.backlog.tries(key).into(),
             first_seen: received,
             buried: time::wall_clock(),
             reason,
@@ -259,41 +276,25 @@ impl Feed {
             Burial::Impossible => Verdict::LEFT,
         };
         self.sent += 1;
-        self.settle(&SpooledVerdict { key, source, verdict, tried: true });
+        self.settle(&Tried { key, source, verdict, tried: true });
         None
     }
 
     /// The lane has said what became of an event.
-    fn settle(&mut self, settled: &SpooledVerdict) {
+    fn settle(&mut self, settled: &Tried) {
         self.sent = self.sent.saturating_sub(1);
         let key = settled.key;
         match settled.verdict {
             Verdict::Delivered => {
-                self.tries.remove(&key);
-                self.held.remove(&key);
+                self.backlog.settled(key);
                 self.parts.totals.of(&settled.source).delivered();
             }
             Verdict::Dead => {
-                self.tries.remove(&key);
-                self.held.remove(&key);
+                self.backlog.settled(key);
                 self.parts.totals.of(&settled.source).dead();
             }
-            Verdict::Left { retry_after } => {
-                let mut delay = Duration::ZERO;
-                if settled.tried {
-                    let tries = self.tries.entry(key).or_default();
-                    *tries = tries.saturating_add(1);
-                    delay = RETRY.delay_after(*tries).max(retry_after.unwrap_or_default());
-                }
-                self.later.push(Reverse((time::now() + delay, key)));
-            }
+            Verdict::Refused => self.backlog.put_off(key, true, None),
+            Verdict::Left { retry_after } => self.backlog.put_off(key, settled.tried, retry_after),
         }
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -46,7 +46,7 @@ pub struct DeadLetter {
 }
 
 /// Names one dead letter, for as long as there is one of that name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct LetterKey(i64);
 
 /// A dead letter in the store.
@@ -68,6 +68,8 @@ pub struct LetterFilter {
     pub sink: Option<String>,
     /// Those of this event type.
     pub event_type: Option<String>,
+    /// The one of this name.
+    pub key: Option<LetterKey>,
     /// Those of this event.
     pub id: Option<EventId>,
     /// Those buried at this time or later.
@@ -236,7 +238,8 @@ fn page(
            AND (?2 IS NULL OR sink.name = ?2) AND (?3 IS NULL OR event_type = ?3)
            AND (?4 IS NULL OR event_id = ?4)
            AND (?5 IS NULL OR buried_at >= ?5) AND (?6 IS NULL OR buried_at < ?6)
-         ORDER BY letter_key LIMIT ?7",
+           AND (?7 IS NULL OR letter_key = ?7)
+         ORDER BY letter_key LIMIT ?8",
     )?;
     let mut rows = find.query(params![
         after.map_or(i64::MIN, |key| key.0),
@@ -245,6 +248,7 @@ fn page(
         filter.id.as_ref().map(EventId::as_bytes),
         filter.since.map(value::millis),
         filter.until.map(value::millis),
+        filter.key.map(|key| key.0),
         i64::try_from(limit).unwrap_or(i64::MAX),
     ])?;
     let (mut page, mut bytes) = (Vec::new(), 0);
@@ -281,5 +285,13 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Buried> {
 impl std::fmt::Display for LetterKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl std::str::FromStr for LetterKey {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
     }
 }

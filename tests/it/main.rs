@@ -8,6 +8,7 @@ mod corpus;
 mod emulator;
 mod readme;
 mod sinks;
+mod small_disk;
 mod store;
 mod stories;
 mod systemd;

@@ -198,7 +198,9 @@ fn subcommand(line: &str) -> Option<String> {
     if word == "--config" {
         word = rest.nth(1)?;
     }
-    word.bytes().all(|byte| byte.is_ascii_lowercase()).then(|| word.to_owned())
+    let is_name = !word.starts_with('-')
+        && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    is_name.then(|| word.to_owned())
 }
 
 /// Every key of the example, those that are commented out too, as `sinks.*.url`.

@@ -7,6 +7,7 @@ mod clock;
 #[cfg(debug_assertions)]
 mod crash;
 mod damage;
+mod dead_letters;
 mod delivery;
 mod isolation;
 mod odd_answers;
@@ -15,5 +16,6 @@ mod reload;
 mod routing;
 mod sinks_e2e;
 mod sources;
+mod spool;
 mod stop;
 mod violence;

@@ -153,6 +153,14 @@ impl Relay {
         self
     }
 
+    /// The same, with every `from` in the configuration file changed into `to`.
+    pub fn moved(&self, from: &str, to: &str) -> Self {
+        let text = fs::read_to_string(&self.config).unwrap();
+        assert!(text.contains(from), "no {from} in {text}");
+        fs::write(&self.config, text.replace(from, to)).unwrap();
+        self.clone()
+    }
+
     /// The command, with both outputs piped.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vod-relay"));

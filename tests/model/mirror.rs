@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use vod_relay::event::{Event, Handle as Text};
-use vod_relay::flight::{Delivered, Flight, InFlight, Lease, Parts, Verdict};
+use vod_relay::flight::{Delivered, Flight, InFlight, Lease, Parts, Settled, Verdict};
 use vod_relay::progress::Progress;
 use vod_relay::time::{self, Instant};
 
@@ -170,7 +170,11 @@ impl Mirror {
     }
 
     fn settle(&mut self, event: usize, verdict: Verdict) {
-        self.events[event].flight.as_ref().unwrap().settle(verdict, true);
+        self.events[event].flight.as_ref().unwrap().settle(Settled {
+            verdict,
+            tried: true,
+            reason: None,
+        });
     }
 
     /// VOD leases the event.

@@ -1,10 +1,7 @@
 //! The disk gets full, and has space again.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use super::*;
+use crate::small_disk::SmallDisk;
 
 #[tokio::test]
 async fn a_full_disk_takes_nothing_new_but_lets_what_is_stored_be_settled() {
@@ -108,66 +105,4 @@ fn a_disk_that_can_only_be_read_is_reported() {
     let error = Store::attach(&state).unwrap_err();
     assert!(error.to_string().contains("Read-only file system"), "{error}");
     disk.remount("rw");
-}
-
-/// A file system in memory of its own, for the time of one test.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    /// Needs the right to mount; says so where there is none.
-    fn mount(bytes: u64) -> Option<Self> {
-        let dir = dir();
-        let size = format!("size={bytes}");
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
-            .arg(dir.path())
-            .output();
-        match mount {
-            Ok(mount) if mount.status.success() => Some(Self(dir)),
-            failed => {
-                // In CI this runs as root, and must.
-                assert!(std::env::var_os("CI").is_none(), "no tmpfs can be mounted: {failed:?}");
-                eprintln!("SKIPPED, a tmpfs cannot be mounted here: {failed:?}");
-                None
-            }
-        }
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn state_dir(&self) -> PathBuf {
-        self.path().join("state")
-    }
-
-    /// Takes all space that is free, but for so many bytes.
-    fn fill_but(&self, bytes: u64) {
-        let path = self.path().join("filler");
-        let error = fs::write(&path, vec![0; 64 << 20]).unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
-        let filler = fs::OpenOptions::new().write(true).open(&path).unwrap();
-        filler.set_len(filler.metadata().unwrap().len() - bytes).unwrap();
-    }
-
-    fn fill(&self) {
-        self.fill_but(0);
-    }
-
-    fn clear(&self) {
-        fs::remove_file(self.path().join("filler")).unwrap();
-    }
-
-    fn remount(&self, mode: &str) {
-        let options = format!("remount,{mode}");
-        let status = Command::new("mount").args(["-o", &options]).arg(self.path()).status();
-        assert!(status.unwrap().success());
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily, since a failed test may still have files open.
-        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
-    }
 }

@@ -122,7 +122,7 @@ impl Chaos {
     }
 
     async fn tell(mut self) {
-        let started = time::now();
+        let started = vod_relay::time::now();
         let kills = if self.full { 30 } else { 10 };
         let (mut stops, mut reloads) = (0, 0);
         let mut relay = self.relay().start();

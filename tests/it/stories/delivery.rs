@@ -171,3 +171,22 @@ async fn equal_events_are_one_event_with_several_handles() {
     assert_eq!(app.requests().len(), 1);
     assert_eq!(world.vod.state().counts.redelivered, 0);
 }
+
+#[tokio::test]
+async fn leases_shorter_than_a_long_poll_are_enough() {
+    // A redelivery answers a long poll that was sent longer ago than a whole lease.
+    let world = World::with(Options {
+        visibility: Duration::from_secs(1),
+        hold: Duration::from_secs(5),
+        seed: Some(3),
+        faults: faults(&[FaultKind::LostPull], 0.5),
+        ..Options::default()
+    });
+    let world = world.await;
+    let ids = world.push(100);
+    let app = App::new().await;
+    let relay = world.config("lease = \"1s\"", &app.sink("app", "")).start();
+    world.until_confirmed(100).await;
+    assert_eq!(app.distinct_ids(), sorted(&ids));
+    assert_eq!(relay.stop().await.code, Some(0));
+}
