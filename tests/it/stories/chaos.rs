@@ -15,7 +15,6 @@ use std::time::Duration;
 use fastrand::Rng;
 use vod_relay::emulator::{Control, FaultKind, Faults, Options, sample};
 use vod_relay::event::Event;
-use vod_relay::time;
 
 use super::violence::{Kept, RELAY};
 use crate::world::{Answer, App, Received, Relay, Running, World, eventually, faults, sorted};
