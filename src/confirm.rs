@@ -137,7 +137,24 @@ fn take_batch(waiting: &mut VecDeque<Pending>) -> Vec<Pending> {
 }
 
 impl Caller {
-    async fn confirm(self: Arc<Self>, batch: Vec<Pending>) {
+    async fn confirm(self: Arc<Self>, mut batch: Vec<Pending>) {
+        let now = time::now();
+        // VOD would refuse these, and the others with them.
+        for late in batch.extract_if(.., |one| one.lease.over <= now) {
+            self.progress.unconfirmed(late.event, late.lease.over, true);
+            if let Some(left_out) = self.refusals.ask() {
+                tracing::warn!(
+                    source.name = %self.source,
+                    event.id = %late.event,
+                    left_out,
+                    "not confirmed in time; it comes again and is confirmed without being \
+                     delivered again"
+                );
+            }
+        }
+        if batch.is_empty() {
+            return;
+        }
         match self.call(&batch).await {
             Ok(()) => self.confirmed(&batch),
             Err(failure) if batch.len() > 1 && failure.error.code.is_some() => {

@@ -63,6 +63,8 @@ pub struct Relay {
 
 #[derive(Debug)]
 struct Running {
+    /// The name as its source uses it; another source of the same name has another one.
+    name: Arc<str>,
     config: SourceConfig,
     retire: CancellationToken,
     state: State,
@@ -249,9 +251,9 @@ impl Relay {
             retire: retire.clone(),
         };
         let id = self.loops.spawn(source::run(parts)).id();
-        self.names.insert(id, name);
+        self.names.insert(id, name.clone());
         let state = State::Starting;
-        self.sources.insert(config.name.clone(), Running { config, retire, state });
+        self.sources.insert(config.name.clone(), Running { name, config, retire, state });
     }
 
     /// A pull loop has ended: the exit code that this asks for.
@@ -276,16 +278,19 @@ impl Relay {
     /// by going on: the exit code. A source that is refused beside others that work, or later, goes
     /// on trying, so that one account's trouble does not stop another's events.
     fn hear(&mut self, news: News) -> Option<u8> {
+        let (News::Live { source } | News::Refused { source, .. }) = &news;
+        // A source that was retired meanwhile has no say any more.
+        let running = self.sources.get_mut(&**source)?;
+        if !Arc::ptr_eq(&running.name, source) {
+            return None;
+        }
         match news {
             News::Live { source } => {
                 tracing::info!(source.name = %source, "VOD answers");
-                if let Some(running) = self.sources.get_mut(&*source) {
-                    running.state = State::Live;
-                }
+                running.state = State::Live;
                 None
             }
-            News::Refused { source, code, error: _ } => {
-                let running = self.sources.get_mut(&*source)?;
+            News::Refused { code, .. } => {
                 if running.state != State::Live {
                     running.state = State::Refused(code);
                 }

@@ -154,8 +154,10 @@ impl Worker {
             for job in &mut jobs {
                 job.attempt += 1;
             }
-            let time_left = jobs.iter().map(|job| job.time_left(now)).max().unwrap_or_default();
-            let limit = self.limits.timeout.min(time_left);
+            // Only a lease sets a limit besides the sink's own.
+            let leased = jobs.iter().filter(|job| !job.flight.is_stored());
+            let time_left = leased.map(|job| job.time_left(now)).max();
+            let limit = self.limits.timeout.min(time_left.unwrap_or(Duration::MAX));
             let call = Call {
                 sink: self.sink.clone(),
                 name: self.name.clone(),

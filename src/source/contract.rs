@@ -13,7 +13,6 @@ use crate::flight::InFlight;
 use crate::ledger::Ledger;
 use crate::spool::Spool;
 use crate::tencent::client::Client;
-use crate::tencent::error::CallError;
 
 /// What a source is made of.
 #[derive(Debug)]
@@ -58,8 +57,6 @@ pub enum News {
         source: Arc<str>,
         /// The exit code that says so.
         code: u8,
-        /// What VOD said.
-        error: CallError,
     },
 }
 

@@ -245,7 +245,7 @@ impl PullLoop {
             if self.once.ends {
                 return Some(End::Failed(code));
             }
-            self.tell(News::Refused { source, code, error: error.clone() }).await;
+            self.tell(News::Refused { source, code }).await;
             return None;
         }
         if let Some(left_out) = self.failures.ask() {
