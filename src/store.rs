@@ -35,6 +35,7 @@ mod attempts;
 mod connection;
 mod error;
 mod ledger;
+mod letter;
 mod letters;
 mod log;
 mod names;
@@ -55,7 +56,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 
 pub use self::error::StoreError;
-pub use self::letters::{Buried, DeadLetter, LetterFilter, LetterKey};
+pub use self::letter::{DeadLetter, GivenUp};
+pub use self::letters::{Buried, LetterFilter, LetterKey};
 use self::owner::Owner;
 use self::place::Place;
 use self::reader::Reader;

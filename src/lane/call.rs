@@ -8,8 +8,7 @@ use crate::crash;
 use crate::flight::Flight;
 use crate::ledger::{Burial, Ledger};
 use crate::sink::{Outcome, Parcel, Refusal, Sink};
-use crate::store::DeadLetter;
-use crate::time;
+use crate::store::{DeadLetter, GivenUp};
 
 /// What a call needs.
 #[derive(Debug)]
@@ -121,20 +120,9 @@ impl Call {
     }
 
     async fn bury(&self, flight: &Flight, attempts: u64, reason: &str) -> bool {
-        let event = flight.event();
-        let letter = DeadLetter {
-            id: event.id(),
-            event_type: event.event_type().into(),
-            task_id: event.fields().task_id.clone(),
-            file_id: event.fields().file_id.clone(),
-            source: flight.source().clone(),
-            sink: self.name.clone(),
-            reason: reason.to_owned(),
-            attempts,
-            first_seen: flight.received(),
-            buried: time::wall_clock(),
-            text: event.text().clone(),
-        };
+        let first_seen = flight.received();
+        let given_up = GivenUp { reason: reason.to_owned(), attempts, first_seen };
+        let letter = DeadLetter::of(flight.event(), flight.source(), &self.name, given_up);
         let burial = self.ledger.bury(letter).await;
         crash::point("after-bury");
         burial == Burial::Kept

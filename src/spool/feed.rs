@@ -18,7 +18,7 @@ use crate::lane::{Job, Lane};
 use crate::ledger::{Burial, Ledger};
 use crate::progress::Totals;
 use crate::quiet::Quiet;
-use crate::store::{DeadLetter, SpoolKey, Spooled};
+use crate::store::{DeadLetter, GivenUp, SpoolKey, Spooled};
 use crate::time::{self, Instant};
 
 /// The most events that a lane has from the spool at a time, and the most bytes of one load.
@@ -42,6 +42,7 @@ pub struct Feed {
     at_end: bool,
     not_before: Option<Instant>,
     failures: Quiet,
+    burials: Quiet,
 }
 
 /// What became of an event at the lane.
@@ -87,6 +88,7 @@ impl Feed {
             at_end: false,
             not_before: None,
             failures: Quiet::default(),
+            burials: Quiet::default(),
         }
     }
 
@@ -251,26 +253,20 @@ impl Feed {
                 format!("not delivered within {}", humantime::format_duration(most))
             }
         };
-        let letter = DeadLetter {
-            id,
-            event_type: event.event_type().into(),
-            task_id: event.fields().task_id.clone(),
-            file_id: event.fields().file_id.clone(),
-            source: source.clone(),
-            sink: self.parts.lane.name().clone(),
-            attempts: self.backlog.tries(key).into(),
-            first_seen: received,
-            buried: time::wall_clock(),
-            reason,
-            text,
-        };
-        tracing::error!(
-            sink.name = %letter.sink,
-            event.id = %id,
-            event.type = &*letter.event_type,
-            "given up: {}; kept as a dead letter",
-            letter.reason
-        );
+        if let Some(left_out) = self.burials.ask() {
+            tracing::error!(
+                sink.name = %self.parts.lane.name(),
+                event.id = %id,
+                event.type = event.event_type(),
+                left_out,
+                "given up: {reason}; kept as a dead letter"
+            );
+        }
+        let attempts = self.backlog.tries(key).into();
+        let given_up = GivenUp { reason, attempts, first_seen: received };
+        // The id is the stored one: an altered text has another.
+        let letter = DeadLetter::of(&event, &source, self.parts.lane.name(), given_up);
+        let letter = DeadLetter { id, text, ..letter };
         let verdict = match self.parts.ledger.bury(letter).await {
             Burial::Kept => Verdict::Dead,
             Burial::Impossible => Verdict::LEFT,

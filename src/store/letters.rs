@@ -1,14 +1,12 @@
 //! Dead letters: events that a sink refused for good, kept for a person to look at and replay.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::ledger::{self, Outcome};
 use super::writer::{Fault, Tables};
-use super::{Store, StoreError, Total, names, room, total, value};
+use super::{DeadLetter, Store, StoreError, Total, names, room, total, value};
 use crate::event::EventId;
 use crate::time;
 
@@ -17,33 +15,6 @@ const REASON_MAX: usize = 4 << 10;
 
 /// The most bytes of events in one page.
 const PAGE_BYTES: usize = 16 << 20;
-
-/// An event that a sink refused for good.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// The event's id.
-    pub id: EventId,
-    /// Its type, `EventType`.
-    pub event_type: Box<str>,
-    /// Its task, `TaskId`.
-    pub task_id: Option<Box<str>>,
-    /// Its media file, `FileId`.
-    pub file_id: Option<Box<str>>,
-    /// The source that it came from.
-    pub source: Arc<str>,
-    /// The sink that refused it.
-    pub sink: Arc<str>,
-    /// Why, in the sink's words; what goes beyond 4 KiB is cut off.
-    pub reason: String,
-    /// How often it was tried.
-    pub attempts: u64,
-    /// When it came first.
-    pub first_seen: SystemTime,
-    /// When it was given up.
-    pub buried: SystemTime,
-    /// The event, byte for byte.
-    pub text: Bytes,
-}
 
 /// Names one dead letter, for as long as there is one of that name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
