@@ -73,6 +73,8 @@ struct Failure {
     error: CallError,
     /// Whether an earlier try may have worked, its answer being lost.
     doubtful: bool,
+    /// Whether it may be a single handle that VOD does not take.
+    may_be_one_handle: bool,
 }
 
 impl Confirmer {
@@ -98,7 +100,11 @@ impl Confirmer {
                     open = n > 0;
                     arrived.drain(..).for_each(|delivered| line_up(&mut waiting, delivered));
                 }
-                Some(_) = calls.join_next() => {}
+                Some(call) = calls.join_next() => {
+                    if let Err(error) = call {
+                        tracing::error!("a confirm broke down, its events come again: {error}");
+                    }
+                }
                 () = tokio::time::sleep_until(gathered.unwrap_or(now)), if gathered.is_some() => {}
             }
         }
@@ -157,7 +163,7 @@ impl Caller {
         }
         match self.call(&batch).await {
             Ok(()) => self.confirmed(&batch),
-            Err(failure) if batch.len() > 1 && failure.error.code.is_some() => {
+            Err(failure) if batch.len() > 1 && failure.may_be_one_handle => {
                 self.confirm_apart(batch, failure.doubtful).await;
             }
             Err(failure) => batch.iter().for_each(|one| self.unconfirmed(one, &failure.error)),
@@ -167,15 +173,19 @@ impl Caller {
     /// Confirms the handles of a refused call one by one.
     async fn confirm_apart(self: Arc<Self>, mut batch: Vec<Pending>, doubtful: bool) {
         if doubtful {
-            // An earlier try, whose answer got lost, may have confirmed them all. The first tells.
-            let first = [batch.remove(0)];
-            match self.call(&first).await {
-                Ok(()) => self.confirmed(&first),
-                Err(failure) => {
-                    let all = first.iter().chain(&batch);
+            // An earlier try, whose answer got lost, may have confirmed them all. The one whose lease
+            // lasts longest tells.
+            batch.sort_by_key(|one| one.lease.ends);
+            let Some(last) = batch.pop() else { return };
+            let last = [last];
+            match self.call(&last).await {
+                Ok(()) => self.confirmed(&last),
+                Err(failure) if failure.error.class == Class::Parameter => {
+                    let all = last.iter().chain(&batch);
                     all.for_each(|one| self.unconfirmed(one, &failure.error));
                     return;
                 }
+                Err(failure) => self.unconfirmed(&last[0], &failure.error),
             }
         }
         // All at once: one that VOD keeps stumbling over must not use up the time of the others'
@@ -209,9 +219,14 @@ impl Caller {
                 return Ok(());
             };
             tries += 1;
-            let delay = delays.next_delay().max(error.retry_after.unwrap_or_default());
+            // VOD's wish is honoured as far as the lease allows.
+            let wish = error.retry_after.unwrap_or_default().min(RETRY.longest);
+            let delay = delays.next_delay().max(wish);
             let is_over = lease_ends.is_none_or(|ends| time::now() + delay >= ends);
-            let split = batch.len() > 1 && error.code.is_some() && tries >= TRIES_BEFORE_SPLIT;
+            let split = batch.len() > 1
+                && error.code.is_some()
+                && error.class == Class::Transient
+                && tries >= TRIES_BEFORE_SPLIT;
             let gives_up = match error.class {
                 Class::Parameter | Class::Permanent | Class::Cancelled => true,
                 Class::Throttled => is_over,
@@ -220,7 +235,8 @@ impl Caller {
                 }
             };
             if gives_up {
-                return Err(Failure { error, doubtful });
+                let may_be_one_handle = error.class == Class::Parameter || (split && !is_over);
+                return Err(Failure { error, doubtful, may_be_one_handle });
             }
             doubtful |= error.may_have_worked();
             if let Some(left_out) = self.failures.ask() {

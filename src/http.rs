@@ -236,14 +236,20 @@ fn tls_cause(error: &rustls::Error) -> String {
     }
 }
 
-/// How long the server asks to be left alone: `Retry-After` in seconds or as a date.
+/// The longest that a server is left alone because it asks for it. Some say years.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// How long the server asks to be left alone, five minutes at the most: `Retry-After` in seconds or as a date.
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+    let wish = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = httpdate::parse_http_date(text).ok()?;
+            date.duration_since(now).unwrap_or_default()
+        }
+    };
+    Some(wish.min(RETRY_AFTER_MAX))
 }
 
 /// Reads an answer's body, but no more than about `limit` bytes: the bytes, and whether they are

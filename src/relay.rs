@@ -7,7 +7,9 @@
 //! Nothing else starts tasks that live long. The order of the end: stop pulling, let what is in the
 //! air be delivered and confirmed, close the lanes, all within the grace of the configuration.
 
+mod end;
 mod outlets;
+mod running;
 mod start;
 mod storage;
 
@@ -18,7 +20,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use self::end::worse;
 use self::outlets::{Common, Outlets};
+use self::running::{Running, State};
 pub use self::start::StartError;
 use self::start::client;
 use self::storage::Storage;
@@ -53,29 +57,14 @@ pub struct Relay {
     /// Lanes, feeds and confirmers, which end by themselves once nobody uses them.
     stages: JoinSet<()>,
     news: (mpsc::Sender<News>, mpsc::Receiver<News>),
+    /// Whether VOD has answered any source since the start.
+    served: bool,
     /// Stop pulling now.
     stop: CancellationToken,
     /// Nothing more comes into the spool.
     drain: CancellationToken,
     /// A sink's receiver has closed its end.
     gone: CancellationToken,
-}
-
-#[derive(Debug)]
-struct Running {
-    /// The name as its source uses it; another source of the same name has another one.
-    name: Arc<str>,
-    config: SourceConfig,
-    retire: CancellationToken,
-    state: State,
-}
-
-/// How VOD has met a source so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Starting,
-    Live,
-    Refused(u8),
 }
 
 impl Relay {
@@ -111,6 +100,7 @@ impl Relay {
             names: HashMap::new(),
             stages: JoinSet::new(),
             news: mpsc::channel(NEWS),
+            served: false,
             stop,
             drain,
             gone,
@@ -189,13 +179,8 @@ impl Relay {
         }
         let opened = self.outlets.open(&config)?;
         // From here on nothing can fail.
-        let fanout = self.outlets.adopt(&config, opened, &mut self.stages);
-        self.fanout.send_replace(Arc::new(fanout));
-        if let Some(storage) = &self.storage {
-            let sinks = config.sinks.iter().map(|sink| sink.name.clone()).collect();
-            let bounds = storage::bounds(&config.relay);
-            self.stages.spawn(Storage::adopt(storage.spool.clone(), bounds, sinks));
-        }
+        // The old sources retire first: what they still pull is not judged by their settings and the
+        // new routes together.
         let stays = |name: &str| config.sources.iter().any(|source| source.name == name);
         let changed = |name: &str| clients.iter().any(|(source, _)| source.name == name);
         self.sources.retain(|name, running| {
@@ -205,6 +190,13 @@ impl Relay {
             }
             keep
         });
+        let fanout = self.outlets.adopt(&config, opened, &mut self.stages);
+        self.fanout.send_replace(Arc::new(fanout));
+        if let Some(storage) = &self.storage {
+            let sinks = config.sinks.iter().map(|sink| sink.name.clone()).collect();
+            storage.spool.set_bounds(storage::bounds(&config.relay));
+            self.stages.spawn(Storage::warn_of_strays(storage.spool.clone(), sinks));
+        }
         crash::point("reload-retired");
         for (source, client) in clients {
             self.start_source(source, client);
@@ -274,8 +266,8 @@ impl Relay {
         }
     }
 
-    /// Hears what a source has to say. If VOD refuses every source from the start, nobody is served
-    /// by going on: the exit code. A source that is refused beside others that work, or later, goes
+    /// Hears what a source has to say. If VOD has refused every source since the start, nobody is
+    /// served by going on: the exit code. A source that is refused beside others that work, or later, goes
     /// on trying, so that one account's trouble does not stop another's events.
     fn hear(&mut self, news: News) -> Option<u8> {
         let (News::Live { source } | News::Refused { source, .. }) = &news;
@@ -288,6 +280,7 @@ impl Relay {
             News::Live { source } => {
                 tracing::info!(source.name = %source, "VOD answers");
                 running.state = State::Live;
+                self.served = true;
                 None
             }
             News::Refused { code, .. } => {
@@ -298,67 +291,9 @@ impl Relay {
                     State::Refused(code) => Some(code),
                     State::Starting | State::Live => None,
                 });
-                refused.reduce(|a, b| Some(worse(a?, b?))).flatten()
+                let all = refused.reduce(|a, b| Some(worse(a?, b?))).flatten();
+                all.filter(|_| !self.served)
             }
         }
     }
-
-    /// Ends everything in order; once told to stop, within the grace.
-    async fn finish(mut self, code: u8) -> u8 {
-        let grace = self.config.relay.shutdown_grace;
-        let (mut loops, mut stages) = (std::mem::take(&mut self.loops), self.stages);
-        // The lanes end when nobody can give them events any more.
-        drop((self.outlets, self.sources, self.fanout, self.news));
-        let ordered = async {
-            let mut code = code;
-            while let Some(ended) = loops.join_next().await {
-                code = worse(code, ended.map_or(exit::INTERNAL, End::code));
-            }
-            self.drain.cancel();
-            while let Some(ended) = stages.join_next().await {
-                code = worse(code, ended.map_or(exit::INTERNAL, |()| exit::OK));
-            }
-            code
-        };
-        let out_of_time = async {
-            self.stop.cancelled().await;
-            tokio::time::sleep(grace).await;
-        };
-        let code = tokio::select! {
-            code = ordered => {
-                crash::point("stop-drained");
-                code
-            }
-            () = out_of_time => {
-                let grace = humantime::format_duration(grace);
-                tracing::warn!(
-                    "not all events in flight were settled within {grace}; they come again"
-                );
-                code
-            }
-        };
-        // A reader of standard output that has seen enough wants nothing more of this run.
-        if !self.once || self.gone.is_cancelled() {
-            return code;
-        }
-        let mut left = self.totals.left_over();
-        if let Some(storage) = &self.storage {
-            left += storage.left_in_spool().await;
-        }
-        worse(code, if left > 0 { exit::LEFT_OVER } else { exit::OK })
-    }
-}
-
-/// Of two exit codes the one that tells more: what a person must mend comes first.
-fn worse(a: u8, b: u8) -> u8 {
-    const ORDER: [u8; 7] = [
-        exit::CREDENTIALS,
-        exit::CONFIG,
-        exit::INTERNAL,
-        exit::UNREACHABLE,
-        exit::LEFT_OVER,
-        exit::USAGE,
-        exit::OK,
-    ];
-    ORDER.into_iter().find(|code| *code == a || *code == b).unwrap_or(exit::INTERNAL)
 }

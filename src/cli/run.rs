@@ -59,7 +59,7 @@ async fn serve(path: &Path, once: bool) -> u8 {
         Ok(relay) => relay,
         Err(error) => {
             tracing::error!("cannot start: {error}");
-            return exit::CONFIG;
+            return error.code();
         }
     };
     let totals = relay.totals();

@@ -33,6 +33,8 @@ pub(super) enum Ending {
     Delivered,
     /// Trying again can help.
     Failed { reason: String, retry_after: Option<Duration> },
+    /// It failed once too often, and is a dead letter now.
+    GivenUp { reason: String },
     /// Trying again cannot help. `kept` says whether it is a dead letter now.
     Refused { reason: String, kept: bool },
     /// The sink's receiver is gone for good.
@@ -113,7 +115,7 @@ impl Call {
         {
             let reason = format!("{reason} (given up after {attempts} attempts)");
             if self.bury(flight, attempts, &reason).await {
-                return Ending::Refused { reason, kept: true };
+                return Ending::GivenUp { reason };
             }
         }
         Ending::Failed { reason, retry_after }

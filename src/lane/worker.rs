@@ -195,6 +195,12 @@ impl Worker {
                     self.gate.failure(now);
                     self.retry(job, reason, retry_after, now);
                 }
+                Ending::GivenUp { reason } => {
+                    self.gate.failure(now);
+                    self.report.refused(&job, &reason, true);
+                    job.failure = Some(reason);
+                    job.settle(Verdict::Dead);
+                }
                 Ending::Refused { reason, kept } => {
                     // The receiver works; it is the event that it does not want.
                     self.gate.success();
@@ -238,7 +244,9 @@ impl Worker {
     /// that what kept one back then is what it waits for.
     fn wake_at(&self, now: Instant) -> Option<Instant> {
         let wants_to = !self.queue.nothing_ready() && self.calls.len() < self.limits.concurrency;
-        let gate = self.gate.opens_at().filter(|_| wants_to);
+        // While a probe is underway it is the probe that is waited for.
+        let probes = wants_to && self.calls.is_empty();
+        let gate = self.gate.opens_at().filter(|_| probes);
         let ramp = self.ramp_opens_at(now).filter(|_| wants_to);
         [self.queue.next_change(), gate, ramp].into_iter().flatten().min()
     }

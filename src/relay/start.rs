@@ -1,6 +1,7 @@
 //! What can go wrong before the relay runs: sinks that cannot be opened, clients that cannot be built.
 
 use crate::config::{CredentialsConfig, SourceConfig};
+use crate::exit;
 use crate::http::ClientError;
 use crate::sink::OpenError;
 use crate::store::StoreError;
@@ -35,6 +36,23 @@ pub enum StartError {
         /// What is wrong with them.
         flaw: Flawed,
     },
+}
+
+impl StartError {
+    /// The exit code that this asks for. What may pass by itself, such as a full disk, is no matter
+    /// of the configuration: the service manager is to try again.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Store(
+                StoreError::NoSpace { .. } | StoreError::Failed { .. } | StoreError::Gone,
+            ) => exit::INTERNAL,
+            Self::Store(_)
+            | Self::StateDir
+            | Self::Sink(_)
+            | Self::Client { .. }
+            | Self::Credentials { .. } => exit::CONFIG,
+        }
+    }
 }
 
 /// The client of a source.

@@ -41,10 +41,8 @@ impl Storage {
         storage.map(|storage| &storage.dir) == config.state_dir.as_ref()
     }
 
-    /// Takes over other bounds, and warns of events in the spool that wait for a sink which is not
-    /// configured.
-    pub(super) async fn adopt(spool: Arc<Spool>, bounds: Bounds, sinks: Vec<String>) {
-        spool.set_bounds(bounds);
+    /// Warns of events in the spool that wait for a sink which is not configured.
+    pub(super) async fn warn_of_strays(spool: Arc<Spool>, sinks: Vec<String>) {
         let Ok(pending) = spool.pending().await else { return };
         for (sink, events) in pending {
             if !sinks.iter().any(|known| **known == *sink) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Unrouted;
 use crate::crash;
@@ -31,6 +32,8 @@ pub(super) struct Intake {
     fanout: fanout::Shared,
     /// Where events go first that are confirmed as soon as they are on disk.
     spool: Option<Arc<Spool>>,
+    /// Cancelled when another configuration of the source is in force.
+    retire: CancellationToken,
     lease: Duration,
     unrouted: Unrouted,
     warned_types: HashSet<String>,
@@ -56,6 +59,7 @@ impl Intake {
         ledger: Arc<Ledger>,
         fanout: fanout::Shared,
         spool: Option<Arc<Spool>>,
+        retire: CancellationToken,
         lease: Duration,
         unrouted: Unrouted,
     ) -> Self {
@@ -66,6 +70,7 @@ impl Intake {
             ledger,
             fanout,
             spool,
+            retire,
             lease,
             unrouted,
             warned_types,
@@ -251,7 +256,13 @@ impl Intake {
     /// An event that no sink takes.
     fn take_unrouted(&mut self, event: &Event, lease: Lease, place: OwnedSemaphorePermit) {
         let id = event.id();
-        match self.unrouted {
+        // The routes are those of now. With a configuration that is not in force any more, nobody has
+        // said that what they leave out may go.
+        let unrouted = match self.retire.is_cancelled() {
+            true => Unrouted::Leave,
+            false => self.unrouted,
+        };
+        match unrouted {
             Unrouted::Confirm => {
                 self.in_flight.confirm(Delivered { id, leases: vec![lease], place });
             }

@@ -31,11 +31,11 @@ impl Once {
     }
 
     /// Ends the pulling if nothing got done for as long as the patience lasts, unless it is the
-    /// pulls that fail.
-    pub(super) fn look(&mut self, progress: &Progress, pulls_fail: bool) {
+    /// pulls that fail, or the spool that is full.
+    pub(super) fn look(&mut self, progress: &Progress, cannot_pull: bool) {
         let snapshot = progress.snapshot();
         let done = snapshot.delivered + snapshot.dead + snapshot.confirmed;
-        self.drained |= done == self.done && !pulls_fail;
+        self.drained |= done == self.done && !cannot_pull;
         self.done = done;
         self.looked_at = time::now();
     }

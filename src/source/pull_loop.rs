@@ -70,6 +70,7 @@ impl PullLoop {
                 parts.ledger,
                 fanout.clone(),
                 parts.spool.clone(),
+                parts.retire.clone(),
                 parts.lease,
                 parts.unrouted,
             ),
@@ -93,9 +94,9 @@ impl PullLoop {
 
     pub(super) async fn run(mut self) -> End {
         let end = loop {
-            self.send_pulls();
+            let now = self.send_pulls();
             let waits_for_room = self.crowded_since.map(|since| since + PATIENCE);
-            let waits_for_time = Some(self.next_pull()).filter(|at| *at > time::now());
+            let waits_for_time = Some(self.next_pull()).filter(|at| *at > now);
             let may_end = self.once.ends && self.once.drained && self.pulls.is_empty();
             let looks_at = self.once.look_at();
             tokio::select! {
@@ -103,7 +104,14 @@ impl PullLoop {
                 () = self.stop.cancelled() => break End::Stopped,
                 () = self.retire.cancelled() => break End::Stopped,
                 Some(pull) = self.pulls.join_next() => {
-                    let Ok(pull) = pull else { continue };
+                    let pull = match pull {
+                        Ok(pull) => pull,
+                        Err(error) => {
+                            tracing::error!("a pull broke down: {error}");
+                            self.pace.hold(time::now());
+                            continue;
+                        }
+                    };
                     if let Some(end) = self.finish(pull).await {
                         break end;
                     }
@@ -124,7 +132,8 @@ impl PullLoop {
                 }
                 () = tokio::time::sleep_until(looks_at), if self.once.ends => {
                     let failing = self.pace.failing().is_some();
-                    self.once.look(self.in_flight.progress(), failing);
+                    let full = self.spool.as_ref().is_some_and(|spool| spool.is_full());
+                    self.once.look(self.in_flight.progress(), failing || full);
                 }
             }
         };
@@ -141,21 +150,25 @@ impl PullLoop {
         self.in_flight.progress()
     }
 
-    /// Sends as many pulls as the pace and the room allow.
-    fn send_pulls(&mut self) {
+    /// Sends as many pulls as the pace and the room allow. Answers with the time by which it
+    /// decided: what is later than that is what to wait for.
+    fn send_pulls(&mut self) -> Instant {
         let now = time::now();
         self.hold_if_full(now);
-        self.crowded_since = self.crowded_since.filter(|_| !self.once.drained);
-        while !self.once.drained && self.pulls.len() < self.pace.pulls() && self.next_pull() <= now
-        {
+        let may_send = |this: &Self| {
+            !this.once.drained && this.pulls.len() < this.pace.pulls() && this.next_pull() <= now
+        };
+        self.crowded_since = self.crowded_since.filter(|_| may_send(self));
+        while may_send(self) {
             match self.in_flight.try_reserve(EVENTS_MAX) {
                 Some(room) => self.send_pull(room),
                 None => {
                     self.crowded_since.get_or_insert(now);
-                    return;
+                    break;
                 }
             }
         }
+        now
     }
 
     /// Pauses while the spool holds as much as it may; VOD keeps the events meanwhile.
@@ -231,6 +244,7 @@ impl PullLoop {
             self.progress().answer_lost(now + self.lease);
         }
         let delay = self.pace.failed(error, now);
+        self.once.drained = false;
         let source = self.in_flight.source().clone();
         let refused = match error.class {
             Class::Cancelled => return None,

@@ -158,6 +158,10 @@ impl Feed {
     }
 
     fn wake_at(&self) -> Option<Instant> {
+        // Nothing more is sent then, and what the lane still has announces itself.
+        if self.parts.retire.is_cancelled() || self.gives_up() {
+            return None;
+        }
         let retry = self.backlog.next_due().filter(|_| self.sent < WINDOW);
         self.not_before.or(retry)
     }
