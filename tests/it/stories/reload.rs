@@ -135,3 +135,48 @@ async fn a_sink_that_is_taken_out_while_it_fails_lets_its_events_go() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(!ended.stderr.contains("not all events in flight"), "nothing is left: {ended:?}");
 }
+
+#[tokio::test]
+async fn events_on_a_pull_of_the_old_source_are_not_dropped_by_the_new_routes() {
+    // A long poll is open when the source gets another name, and with it other sinks.
+    let world = World::with(Options { hold: Duration::from_secs(30), ..Options::default() }).await;
+    let app = App::new().await;
+    let named = |name: &str| {
+        let sources = format!("sources = [\"{name}\"]");
+        let keys = "unrouted = \"confirm\"";
+        let source = source_of(&world.url, name, &Account::default(), keys);
+        format!("{source}{}", app.sink("app", &sources))
+    };
+    let relay = world.raw_config(&named("films")).start();
+    world.until("a pull is open", |state| state.waiting == 1).await;
+    world.raw_config(&named("news"));
+    relay.reload().await;
+    let ids = world.push(1);
+    // The old pull may get the event or the new one; it is confirmed only once the sink has it.
+    let settled = |state: &vod_relay::emulator::State| {
+        state.counts.confirmed == 1 || (state.counts.leased == 1 && app.requests().is_empty())
+    };
+    world.until("the event is handed out", settled).await;
+    if world.vod.state().counts.confirmed == 1 {
+        assert_eq!(app.distinct_ids(), sorted(&ids));
+    }
+    relay.signal("KILL");
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_after_a_reload_ends_no_service() {
+    let world = World::with_leases(Duration::from_secs(30)).await;
+    let app = App::new().await;
+    let relay = world.config("", &app.sink("app", "")).start();
+    relay.says("VOD answers").await;
+    let wrong = Account { secret_key: "wrong".to_owned(), ..Account::default() };
+    let source = source_of(&world.url, "main", &wrong, "");
+    world.raw_config(&format!("{source}{}", app.sink("app", "")));
+    relay.reload().await;
+    relay.says("VOD refuses").await;
+    world.config("", &app.sink("app", ""));
+    relay.signal("HUP");
+    world.push(3);
+    world.until_confirmed(3).await;
+    assert_eq!(relay.stop().await.code, Some(0));
+}

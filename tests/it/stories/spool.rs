@@ -312,3 +312,22 @@ async fn without_a_spool_a_slow_sink_is_told_of_it() {
     assert_eq!(world.vod.state().counts.confirmed, 0);
     relay.stop().await;
 }
+
+#[tokio::test]
+async fn a_sink_that_asks_to_be_left_alone_for_ages_ends_nothing() {
+    let world = World::with_leases(LEASE).await;
+    world.push(3);
+    let ages = u64::MAX.to_string();
+    let app = App::answering(move |request| match request.number {
+        0 => Answer::With(503, "retry-after", ages.clone()),
+        _ => Answer::Status(204),
+    });
+    let app = app.await;
+    let relay = spooling(&world, "", &app.sink("app", "")).start();
+    app.until_received(3).await;
+    world.push(5);
+    app.until_received(8).await;
+    let ended = relay.stop().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(!ended.stderr.contains("broke down"), "{ended:?}");
+}

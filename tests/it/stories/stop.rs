@@ -130,3 +130,15 @@ async fn a_kill_loses_nothing() {
     assert_eq!(app.distinct_ids(), sorted(&ids));
     assert!(app.requests().len() <= 120, "each at most once more");
 }
+
+#[tokio::test]
+async fn a_run_that_is_stopped_tells_that_its_time_ran_out() {
+    let world = World::with_leases(Duration::from_secs(30)).await;
+    world.push(1);
+    let app = App::answering(|_| Answer::Held).await;
+    let rest = format!("[relay]\nshutdown_grace = \"100ms\"\n{}", app.sink("app", ""));
+    let run = world.config("", &rest).start_with(&["--once"]);
+    app.until_received(1).await;
+    let ended = run.stop().await;
+    assert_eq!(ended.code, Some(75), "{ended:?}");
+}
