@@ -109,6 +109,15 @@ impl Event {
 
     /// Reads an event's content, a JSON object that has no handle.
     pub fn from_content(text: String) -> Self {
+        Self::read(text, EventId::of)
+    }
+
+    /// Reads the content of an event whose id is known, because it was stored with it.
+    pub fn from_store(id: EventId, text: String) -> Self {
+        Self::read(text, |_, _| id)
+    }
+
+    fn read(text: String, identify: impl FnOnce(&str, &str) -> EventId) -> Self {
         let mut named_type = None;
         let mut objects = Vec::new();
         for found in json::members(&text) {
@@ -128,7 +137,7 @@ impl Event {
         let event_type = named_type
             .or_else(|| member.map(|member| member::event_type(&member.key()).into_owned()))
             .unwrap_or_default();
-        let id = EventId::of(&event_type, &text);
+        let id = identify(&event_type, &text);
         let member = member.map(|member| member.end - member.value.len()..member.end);
         Self { id, event_type: event_type.into(), member, fields, text: text.into() }
     }

@@ -238,7 +238,7 @@ impl Feed {
         let Spooled { key, id, source, text, intact, received, .. } = spooled;
         self.backlog.hold(key);
         // The store hands out what was put in, which was text.
-        let event = Event::from_content(String::from_utf8_lossy(&text).into_owned());
+        let event = Event::from_store(id, String::from_utf8_lossy(&text).into_owned());
         let age = time::wall_clock().duration_since(received).unwrap_or_default();
         let too_old = self.parts.spool.bounds().age_max.filter(|most| age > *most);
         let reason = match (intact, too_old) {
@@ -268,9 +268,8 @@ impl Feed {
         }
         let attempts = self.backlog.tries(key).into();
         let given_up = GivenUp { reason, attempts, first_seen: received };
-        // The id is the stored one: an altered text has another.
         let letter = DeadLetter::of(&event, &source, self.parts.lane.name(), given_up);
-        let letter = DeadLetter { id, text, ..letter };
+        let letter = DeadLetter { text, ..letter };
         let verdict = match self.parts.ledger.bury(letter).await {
             Burial::Kept => Verdict::Dead,
             Burial::Impossible => Verdict::LEFT,
