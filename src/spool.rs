@@ -5,14 +5,18 @@
 
 mod backlog;
 mod feed;
+mod parts;
+mod recent;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-pub use self::feed::{Feed, Parts};
-use crate::store::{Appended, NewSpooled, Store, StoreError};
+pub use self::feed::Feed;
+pub use self::parts::Parts;
+use self::recent::Recent;
+use crate::store::{Appended, NewSpooled, Spooled, Store, StoreError};
 
 /// How much the spool holds, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +32,7 @@ pub struct Bounds {
 pub struct Spool {
     store: Arc<Store>,
     bounds: Mutex<Bounds>,
+    recent: Recent,
     /// Changes when events came in.
     grown: watch::Sender<Grown>,
 }
@@ -42,7 +47,12 @@ struct Grown {
 impl Spool {
     /// The spool of a store.
     pub fn new(store: Arc<Store>, bounds: Bounds) -> Arc<Self> {
-        Arc::new(Self { store, bounds: Mutex::new(bounds), grown: watch::Sender::default() })
+        Arc::new(Self {
+            store,
+            bounds: Mutex::new(bounds),
+            recent: Recent::default(),
+            grown: watch::Sender::default(),
+        })
     }
 
     /// Other bounds from now on.
@@ -70,7 +80,14 @@ impl Spool {
         source: Arc<str>,
         events: Vec<NewSpooled>,
     ) -> Result<Vec<Appended>, StoreError> {
-        let appended = self.store.append(source, events).await?;
+        let appended = self.store.append(source.clone(), events.clone()).await?;
+        let added = events.into_iter().zip(&appended).filter_map(|(event, appended)| {
+            let Appended::Added { key, sinks } = appended else { return None };
+            let (key, sinks, source) = (*key, sinks.clone(), source.clone());
+            let NewSpooled { id, text, received, .. } = event;
+            Some(Spooled { key, id, source, text, intact: true, sinks, received })
+        });
+        self.recent.keep(added);
         let is_passed = |one: &Appended| match one {
             Appended::Known { sinks, .. } => !sinks.is_empty(),
             Appended::Added { .. } | Appended::Settled => false,

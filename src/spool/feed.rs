@@ -7,16 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::mpsc;
 
-use super::Spool;
+use super::Parts;
 use super::backlog::Backlog;
 use crate::event::Event;
 use crate::flight::{Flight, Verdict};
-use crate::lane::{Job, Lane};
-use crate::ledger::{Burial, Ledger};
-use crate::progress::Totals;
+use crate::lane::Job;
+use crate::ledger::Burial;
 use crate::quiet::Quiet;
 use crate::store::{DeadLetter, GivenUp, SpoolKey, Spooled};
 use crate::time::{self, Instant};
@@ -53,27 +51,6 @@ struct Tried {
     verdict: Verdict,
     /// Whether it was tried at all.
     tried: bool,
-}
-
-/// What a feed is made of.
-#[derive(Debug)]
-pub struct Parts {
-    /// Where the events are.
-    pub spool: Arc<Spool>,
-    /// Where they go.
-    pub lane: Lane,
-    /// Where events go that nobody tries any more.
-    pub ledger: Arc<Ledger>,
-    /// Told what was delivered.
-    pub totals: Totals,
-    /// Ends the feed when the lane has given everything back.
-    pub retire: CancellationToken,
-    /// Ends the feed when every event has been tried, or the sink turns out to be down.
-    pub drain: CancellationToken,
-    /// Comes when the feed before has ended, which may still have events of the same sink.
-    pub after: Option<oneshot::Receiver<()>>,
-    /// Goes when this feed has ended.
-    pub ended: oneshot::Sender<()>,
 }
 
 impl Feed {
@@ -207,7 +184,10 @@ impl Feed {
         if self.at_end || self.backlog.is_full() {
             return None;
         }
-        let mut loaded = self.load(self.cursor, WINDOW - self.sent).await?;
+        let mut loaded = match self.recent().await {
+            Some(recent) => recent,
+            None => self.load(self.cursor, WINDOW - self.sent).await?,
+        };
         match loaded.last() {
             Some(last) => self.cursor = Some(last.key),
             None => {
@@ -217,6 +197,13 @@ impl Feed {
         }
         loaded.retain(|spooled| !self.backlog.holds(spooled.key));
         Some(loaded)
+    }
+
+    /// The next events behind the cursor, if all of them came a moment ago.
+    async fn recent(&self) -> Option<Vec<Spooled>> {
+        let (spool, sink) = (&self.parts.spool, self.parts.lane.name().clone());
+        let places = spool.store.places(sink, self.cursor, WINDOW - self.sent).await.ok()?;
+        spool.recent.all(&places)
     }
 
     async fn load(&mut self, after: Option<SpoolKey>, limit: usize) -> Option<Vec<Spooled>> {

@@ -134,6 +134,31 @@ impl Store {
         self.reader.read(read).await
     }
 
+    /// The places of spooled events in order of arrival: those after the key `after` that are
+    /// pending for `sink`, at most `limit`. None is the end.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub async fn places(
+        &self,
+        sink: Arc<str>,
+        after: Option<SpoolKey>,
+        limit: usize,
+    ) -> Result<Vec<SpoolKey>, StoreError> {
+        let read = move |connection: &Connection| {
+            let after = after.map_or(i64::MIN, |key| key.0);
+            let mut keys = connection.prepare_cached(
+                "SELECT spool_key FROM spool_pending
+                 WHERE sink_id = (SELECT name_id FROM names WHERE name = ?1) AND spool_key > ?2
+                 ORDER BY spool_key LIMIT ?3",
+            )?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            keys.query_map(params![sink, after, limit], |row| row.get(0).map(SpoolKey))?.collect()
+        };
+        self.reader.read(read).await
+    }
+
     /// How full the spool is, as of the last write of this process.
     pub fn spool_stats(&self) -> SpoolStats {
         self.shared.spool_stats()
