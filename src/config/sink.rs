@@ -52,7 +52,10 @@ impl<'a> Draft<'a> {
     pub(super) fn finish(self) -> Option<SinkConfig> {
         let name = self.section.name().to_owned();
         let Self { section, sources, rule, max_attempts, kind } = self;
-        section.finish();
+        // Without its type nobody can tell which other keys are right.
+        if section.has("type") && section.is_right("type") {
+            section.finish();
+        }
         Some(SinkConfig { name, sources, rule, max_attempts, kind: kind? })
     }
 }

@@ -243,6 +243,14 @@ fn in_a_sink() {
 }
 
 #[test]
+fn a_mistyped_type_makes_no_mistakes_of_the_keys_beside_it() {
+    let text = "[sources.main]\n[sinks.app]\ntype = \"webhok\"\nurl = \"https://a.example\"\n";
+    let found = mistakes(text);
+    assert!(found.starts_with("3:8: sinks.app.type: \"webhok\" is not known here"), "{found}");
+    assert_eq!(found.lines().count(), 1, "{found}");
+}
+
+#[test]
 fn between_the_tables() {
     let cases = [
         (
