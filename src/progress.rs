@@ -1,11 +1,13 @@
 //! What became of a source's events so far.
 
+mod pulse;
 mod totals;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+pub use self::pulse::{Answered, Pulse, Trouble, TroubleKind, Vitals};
 pub use self::totals::Totals;
 use crate::event::EventId;
 use crate::time::Instant;
@@ -14,6 +16,7 @@ use crate::time::Instant;
 #[derive(Debug, Default)]
 pub struct Progress {
     counts: Counts,
+    pulse: Pulse,
     /// Kept only by a run that ends, because only such a run may keep ids without a bound in time.
     unsettled: Option<Mutex<Unsettled>>,
 }
@@ -81,7 +84,12 @@ struct Unsettled {
 impl Progress {
     /// Progress of a run that ends when the queue is empty.
     pub fn of_one_run() -> Self {
-        Self { counts: Counts::default(), unsettled: Some(Mutex::default()) }
+        Self { unsettled: Some(Mutex::default()), ..Self::default() }
+    }
+
+    /// How the source fares with VOD.
+    pub fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// Events came in, `unreadable` elements besides.

@@ -1,9 +1,9 @@
 //! What became of the events of all sources.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Progress, Snapshot};
+use super::{Progress, Snapshot, Vitals};
 
 /// The counts of all sources, to be read at any time.
 #[derive(Debug, Clone)]
@@ -22,6 +22,15 @@ impl Totals {
     pub fn snapshot(&self) -> Snapshot {
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         sources.values().fold(Snapshot::default(), |sum, one| sum + one.snapshot())
+    }
+
+    /// How each source that has pulled fares with VOD, in the order of their names.
+    pub fn vitals(&self) -> BTreeMap<String, Vitals> {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = |(name, progress): (&String, &Arc<Progress>)| {
+            Some((name.clone(), progress.pulse().vitals()?))
+        };
+        sources.iter().filter_map(known).collect()
     }
 
     /// How many events a run that ends leaves to VOD.

@@ -177,6 +177,7 @@ impl PullLoop {
         if self.pace.not_before() <= now {
             self.pace.hold(now);
         }
+        self.progress().pulse().paused("the spool is full", self.pace.not_before());
         if let Some(left_out) = self.fullness.ask() {
             tracing::warn!(
                 source.name = %self.in_flight.source(),
@@ -212,6 +213,7 @@ impl PullLoop {
             self.live = true;
             self.tell(News::Live { source: self.in_flight.source().clone() }).await;
         }
+        self.progress().pulse().answered();
         let (sent, now) = (answer.sent, time::now());
         if answer.pulled.is_empty() {
             self.pace.empty(now - asked, now);
@@ -254,13 +256,19 @@ impl PullLoop {
             Class::Clock => Some(exit::INTERNAL),
         };
         let again_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        let (pulse, next) = (self.progress().pulse(), now + delay);
         if let Some(code) = refused {
+            pulse.refused(error.to_string(), next);
             tracing::error!(source.name = %source, again_ms, "VOD refuses: {error}");
             if self.once.ends {
                 return Some(End::Failed(code));
             }
             self.tell(News::Refused { source, code }).await;
             return None;
+        }
+        match error.code {
+            Some(_) => pulse.failed(error.to_string(), next),
+            None => pulse.unreachable(error.to_string(), next),
         }
         if let Some(left_out) = self.failures.ask() {
             tracing::warn!(source.name = %source, again_ms, left_out, "no events: {error}");
@@ -293,7 +301,9 @@ impl PullLoop {
     /// Pulling waits for room. If another sink could go on meanwhile, the one that holds most of it
     /// gives up what it holds beyond its share: those events are left to VOD for now.
     async fn shed(&mut self) {
-        self.crowded_since = Some(time::now());
+        let now = time::now();
+        self.crowded_since = Some(now);
+        self.progress().pulse().paused("there is no room for more events in flight", now);
         let fanout = self.fanout.borrow().clone();
         let (lanes, source) = (fanout.lanes(), self.in_flight.source());
         if lanes.len() < 2 {
