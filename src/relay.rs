@@ -26,7 +26,7 @@ use self::running::{Running, State};
 pub use self::start::StartError;
 use self::start::client;
 use self::storage::Storage;
-use crate::config::{Ack, Config, SourceConfig};
+use crate::config::{Ack, Config, PullConfig, SourceConfig, SourceKind};
 use crate::confirm::Confirmer;
 use crate::crash;
 use crate::exit;
@@ -171,7 +171,8 @@ impl Relay {
         let mut clients = Vec::new();
         for source in &config.sources {
             if self.sources.get(&source.name).is_none_or(|running| running.config != *source) {
-                clients.push((source.clone(), client(source)?));
+                let SourceKind::Pull(pull) = &source.kind else { continue };
+                clients.push((source.clone(), pull.clone(), client(source, pull)?));
             }
         }
         if !Storage::is_of(self.storage.as_ref(), &config.relay) {
@@ -182,7 +183,7 @@ impl Relay {
         // The old sources retire first: what they still pull is not judged by their settings and the
         // new routes together.
         let stays = |name: &str| config.sources.iter().any(|source| source.name == name);
-        let changed = |name: &str| clients.iter().any(|(source, _)| source.name == name);
+        let changed = |name: &str| clients.iter().any(|(source, ..)| source.name == name);
         self.sources.retain(|name, running| {
             let keep = stays(name) && !changed(name);
             if !keep {
@@ -198,14 +199,14 @@ impl Relay {
             self.stages.spawn(Storage::warn_of_strays(storage.spool.clone(), sinks));
         }
         crash::point("reload-retired");
-        for (source, client) in clients {
-            self.start_source(source, client);
+        for (source, pull, client) in clients {
+            self.start_source(source, &pull, client);
         }
         self.config = config;
         Ok(())
     }
 
-    fn start_source(&mut self, config: SourceConfig, client: Client) {
+    fn start_source(&mut self, config: SourceConfig, pull: &PullConfig, client: Client) {
         let name: Arc<str> = config.name.as_str().into();
         let client = Arc::new(client);
         let progress = self.totals.of(&name);
@@ -214,13 +215,13 @@ impl Relay {
             client: client.clone(),
             progress: progress.clone(),
             source: name.clone(),
-            calls_max: config.max_pulls,
+            calls_max: pull.max_pulls,
         };
         self.stages.spawn(confirmer.run(delivered));
         let in_flight = InFlight::new(flight::Parts {
             source: name.clone(),
             capacity: u32::try_from(config.max_in_flight).unwrap_or(u32::MAX),
-            confirm_margin: config.confirm_margin,
+            confirm_margin: pull.confirm_margin,
             confirms,
             progress,
         });
@@ -234,9 +235,9 @@ impl Relay {
                 Ack::Delivered => None,
                 Ack::Spooled => self.storage.as_ref().map(|storage| storage.spool.clone()),
             },
-            lease: config.lease,
+            lease: pull.lease,
             unrouted: config.unrouted,
-            pulls_max: config.max_pulls,
+            pulls_max: pull.max_pulls,
             once: self.once,
             news: self.news.0.clone(),
             stop: self.stop.clone(),

@@ -1,7 +1,7 @@
 //! The rules that span several tables of the configuration.
 
 use super::section::{Section, shown};
-use super::source::Ack;
+use super::source::{Ack, Type};
 use super::{sink, source};
 
 /// Reports what is wrong between the tables rather than in one of them. `has_state_dir` says
@@ -11,7 +11,7 @@ pub(super) fn check(has_state_dir: bool, sources: &[source::Draft<'_>], sinks: &
     for source in sources {
         check_name(&source.section);
         if source.ack == Ack::Spooled && !has_state_dir {
-            source.section.absence("ack", "\"spooled\" needs a state directory", give);
+            needs_state_dir(source, give);
         }
         let name = source.section.name();
         if !sinks.is_empty() && !sinks.iter().any(|sink| sink.serves(name)) {
@@ -28,6 +28,18 @@ pub(super) fn check(has_state_dir: bool, sources: &[source::Draft<'_>], sinks: &
         if sink.max_attempts.is_some() && !has_state_dir {
             sink.section.absence("max_attempts", "needs a state directory for dead letters", give);
         }
+    }
+}
+
+fn needs_state_dir(source: &source::Draft<'_>, give: &str) {
+    match source.source_type {
+        Some(Type::Callback) if !source.section.has("ack") => source.section.absence(
+            "ack",
+            "is \"spooled\" unless it is set, which needs a state directory: VOD waits 5 s for an \
+             answer and sends an event 3 times at most, so it is kept on disk first",
+            &format!("{give}, or set ack = \"delivered\""),
+        ),
+        _ => source.section.absence("ack", "\"spooled\" needs a state directory", give),
     }
 }
 
@@ -59,15 +71,15 @@ fn check_sources(sink: &sink::Draft<'_>, sources: &[source::Draft<'_>]) {
 fn check_timeout(sink: &sink::Draft<'_>, sources: &[source::Draft<'_>]) {
     let Some(kind) = sink.kind.as_ref().filter(|_| sink.section.has("timeout")) else { return };
     let timeout = kind.timeout();
-    let measures = |source: &&source::Draft<'_>| {
-        source.ack == Ack::Delivered
+    for source in sources {
+        // A normal callback is no lease: what is under way when its time is over may still end.
+        let Some(times) = source.times else { continue };
+        let measures = source.ack == Ack::Delivered
             && sink.serves(source.section.name())
             && source.section.is_right("lease")
-            && source.section.is_right("confirm_margin")
-    };
-    for source in sources.iter().filter(measures) {
-        let room = source.lease.saturating_sub(source.confirm_margin);
-        if timeout <= room || !sink.section.is_right("timeout") {
+            && source.section.is_right("confirm_margin");
+        let room = times.lease.saturating_sub(times.confirm_margin);
+        if !measures || timeout <= room || !sink.section.is_right("timeout") {
             continue;
         }
         let (lease, margin) =
@@ -75,8 +87,8 @@ fn check_timeout(sink: &sink::Draft<'_>, sources: &[source::Draft<'_>]) {
         let problem = format!(
             "{} and {margin} ({}) together are longer than {lease} ({})",
             shown(timeout),
-            shown(source.confirm_margin),
-            shown(source.lease),
+            shown(times.confirm_margin),
+            shown(times.lease),
         );
         let ack = source.section.path_of("ack");
         let right = format!("at most \"{}\", or {ack} = \"spooled\"", shown(room));

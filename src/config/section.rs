@@ -7,6 +7,7 @@
 //!
 //! [`Section::finish`] comes last: a key that no getter asked for is a mistake.
 
+mod address;
 mod collection;
 #[cfg(test)]
 pub(crate) mod fixture;

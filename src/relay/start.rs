@@ -1,6 +1,6 @@
 //! What can go wrong before the relay runs: sinks that cannot be opened, clients that cannot be built.
 
-use crate::config::{CredentialsConfig, SourceConfig};
+use crate::config::{CredentialsConfig, PullConfig, SourceConfig};
 use crate::exit;
 use crate::http::ClientError;
 use crate::sink::OpenError;
@@ -55,10 +55,10 @@ impl StartError {
     }
 }
 
-/// The client of a source.
-pub(super) fn client(config: &SourceConfig) -> Result<Client, StartError> {
+/// The client of a source that pulls.
+pub(super) fn client(config: &SourceConfig, pull: &PullConfig) -> Result<Client, StartError> {
     let source_name = || config.name.clone();
-    let credentials = match &config.credentials {
+    let credentials = match &pull.credentials {
         CredentialsConfig::Fixed { secret_id, secret_key, token } => {
             let credential = Credential::new(secret_id.clone(), secret_key.clone(), token.clone())
                 .map_err(|flaw| StartError::Credentials { source_name: source_name(), flaw })?;
@@ -67,11 +67,11 @@ pub(super) fn client(config: &SourceConfig) -> Result<Client, StartError> {
         CredentialsConfig::Chain => Credentials::usual(Outside::of_this_process()),
     };
     let settings = Settings {
-        endpoint: config.endpoint.clone(),
-        region: config.region.clone(),
+        endpoint: pull.endpoint.clone(),
+        region: pull.region.clone(),
         sub_app_id: config.sub_app_id,
-        request_timeout: config.request_timeout,
-        max_requests_per_second: config.max_requests_per_second,
+        request_timeout: pull.request_timeout,
+        max_requests_per_second: pull.max_requests_per_second,
     };
     Client::new(settings, credentials)
         .map_err(|error| StartError::Client { source_name: source_name(), error })

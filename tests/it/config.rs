@@ -8,7 +8,9 @@ mod warnings;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use vod_relay::config::{Config, ConfigError, CredentialsConfig, LogFormat, Unrouted};
+use vod_relay::config::{
+    Ack, Config, ConfigError, CredentialsConfig, LogFormat, PullConfig, SourceKind, Unrouted,
+};
 
 /// The least that runs.
 const MINIMAL: &str = "[sources.main]\n[sinks.app]\ntype = \"stdout\"\n";
@@ -27,6 +29,12 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse("config.toml", text, &variables)
 }
 
+/// What the first source, which pulls, is made of.
+fn pull(config: &Config) -> &PullConfig {
+    let SourceKind::Pull(pull) = &config.sources[0].kind else { panic!("{config:?}") };
+    pull
+}
+
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
@@ -38,14 +46,15 @@ fn the_least_configuration_has_all_defaults() {
     assert_eq!((config.log.format, config.log.level.as_str()), (LogFormat::Text, "info"));
     let source = &config.sources[0];
     assert_eq!(source.name, "main");
-    assert_eq!(source.endpoint.as_str(), "https://vod.tencentcloudapi.com/");
-    assert_eq!((source.region.as_deref(), source.sub_app_id), (None, None));
-    assert_eq!((source.max_pulls, source.max_in_flight), (8, 256));
-    assert_eq!(source.max_requests_per_second, 50);
-    assert_eq!(source.request_timeout, seconds(10));
-    assert_eq!((source.lease, source.confirm_margin), (seconds(30), seconds(5)));
-    assert_eq!(source.unrouted, Unrouted::Leave);
-    assert_eq!(source.credentials, CredentialsConfig::Chain);
+    assert_eq!((source.sub_app_id, source.max_in_flight), (None, 256));
+    assert_eq!((source.ack, source.unrouted), (Ack::Delivered, Unrouted::Leave));
+    let pull = pull(&config);
+    assert_eq!(pull.endpoint.as_str(), "https://vod.tencentcloudapi.com/");
+    assert_eq!((pull.region.as_deref(), pull.max_pulls), (None, 8));
+    assert_eq!(pull.max_requests_per_second, 50);
+    assert_eq!(pull.request_timeout, seconds(10));
+    assert_eq!((pull.lease, pull.confirm_margin), (seconds(30), seconds(5)));
+    assert_eq!(pull.credentials, CredentialsConfig::Chain);
     let sink = &config.sinks[0];
     assert_eq!((sink.name.as_str(), sink.sources.as_ref()), ("app", None));
     assert_eq!((sink.rule.events.as_ref(), sink.rule.when.len()), (None, 0));
@@ -61,10 +70,10 @@ fn the_effective_configuration_shows_every_default_in_order() {
     let shown = config.effective();
     let start = "[relay]\nspool_max_size = 1073741824\nshutdown_grace = \"25s\"\n\n\
                  [log]\nformat = \"text\"\nlevel = \"info\"\n\n\
-                 [sources.b]\ntype = \"pull\"\nendpoint = \"https://vod.tencentcloudapi.com\"\n\
-                 ack = \"delivered\"\nmax_pulls = 8\nmax_in_flight = 256\n\
-                 max_requests_per_second = 50\nrequest_timeout = \"10s\"\nlease = \"30s\"\n\
-                 confirm_margin = \"5s\"\nunrouted = \"leave\"\n\n[sources.a]\n";
+                 [sources.b]\ntype = \"pull\"\nack = \"delivered\"\nmax_in_flight = 256\n\
+                 unrouted = \"leave\"\nendpoint = \"https://vod.tencentcloudapi.com\"\n\
+                 max_pulls = 8\nmax_requests_per_second = 50\nrequest_timeout = \"10s\"\n\
+                 lease = \"30s\"\nconfirm_margin = \"5s\"\n\n[sources.a]\n";
     assert!(shown.starts_with(start), "{shown}");
     let headers: Vec<_> = shown.lines().filter(|line| line.starts_with('[')).collect();
     let order = ["[relay]", "[log]", "[sources.b]", "[sources.a]", "[sources.a.credentials]"];
@@ -110,7 +119,7 @@ fn the_margin_shrinks_with_the_lease_of_an_emulator() {
     for (lease, margin) in [("3s", 500), ("1s", 166), ("12s", 2000), ("30s", 5000), ("1h", 5000)] {
         let text = MINIMAL.replace("[sinks", &format!("lease = \"{lease}\"\n[sinks"));
         let config = parse(&format!("{text}timeout = \"500ms\"\n")).unwrap();
-        assert_eq!(config.sources[0].confirm_margin, Duration::from_millis(margin), "{lease}");
+        assert_eq!(pull(&config).confirm_margin, Duration::from_millis(margin), "{lease}");
     }
 }
 
@@ -120,7 +129,7 @@ fn variables_are_replaced_in_values_and_change_no_structure() {
                 sub_app_id = \"${GONE:-1500000001}\"\n[sinks.app]\ntype = \"stdout\"\n\
                 when = { Price = \"$$5\", Session = \"${HOSTILE}\" }\n";
     let config = parse(text).unwrap();
-    assert_eq!(config.sources[0].region.as_deref(), Some("ap-beijing"));
+    assert_eq!(pull(&config).region.as_deref(), Some("ap-beijing"));
     assert_eq!(config.sources[0].sub_app_id, Some(1_500_000_001));
     let when = &config.sinks[0].rule.when;
     assert_eq!(when[0].1, ["$5"]);

@@ -1,4 +1,4 @@
-//! The getters for values that may be left out.
+//! The getters for values that may be left out, and for keys that must be.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -40,5 +40,15 @@ impl Section<'_> {
     ) -> Option<Duration> {
         self.value(key)?;
         Some(self.duration(key, example, range))
+    }
+
+    /// Reports the keys that stand here and belong to another type of section.
+    pub(in super::super) fn foreign(&self, keys: &[&str], owner: &str) {
+        for key in keys.iter().filter(|key| self.has(key)) {
+            // Known from here on, but not among the keys that a typing slip is told of.
+            let _ = self.value(key);
+            let right = format!("remove it, or set {owner}");
+            self.mistake(key, &format!("belongs to {owner}"), &right);
+        }
     }
 }

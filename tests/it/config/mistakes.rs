@@ -77,10 +77,14 @@ fn in_a_source() {
         "[sources.main]",
         &[
             (
-                "type = \"callback\"",
-                "type: \"callback\" is not available in this version of vod-relay (type = \"pull\")",
+                "type = \"push\"",
+                "type: \"push\" is not known here \
+                 (did you mean \"pull\"? one of \"pull\", \"callback\")",
             ),
-            ("type = \"push\"", "type: \"push\" is not known here (type = \"pull\")"),
+            (
+                "listen = \"127.0.0.1:8080\"",
+                "listen: belongs to type = \"callback\" (remove it, or set type = \"callback\")",
+            ),
             (
                 "ack = \"spooled\"",
                 "ack: \"spooled\" needs a state directory (give [relay] a state_dir)",

@@ -69,7 +69,8 @@ fn the_key_may_come_from_a_file_of_its_own() {
         ),
     );
     let config = parse(&text).unwrap();
-    let CredentialsConfig::Fixed { secret_id, secret_key, token } = &config.sources[0].credentials
+    let CredentialsConfig::Fixed { secret_id, secret_key, token } =
+        &super::pull(&config).credentials
     else {
         panic!("{config:?}");
     };
