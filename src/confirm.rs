@@ -4,6 +4,10 @@
 //! call that fails is tried again while the leases last. A call that is refused holds a handle
 //! whose lease is over, and VOD does not say which, so its handles are confirmed one by one; one
 //! that is refused alone has run out, and the ledger meets its redelivery.
+//!
+//! Posted events have a [`Replier`] instead.
+
+mod replier;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,9 +16,10 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 
+pub use self::replier::Replier;
 use crate::crash;
 use crate::event::{EventId, Handle};
-use crate::flight::{Delivered, Lease};
+use crate::flight::{Claim, Delivered, Lease};
 use crate::progress::Progress;
 use crate::quiet::Quiet;
 use crate::retry::Policy;
@@ -52,7 +57,10 @@ pub struct Confirmer {
 #[derive(Debug, Clone)]
 struct Pending {
     event: EventId,
-    lease: Lease,
+    handle: Handle,
+    /// The end of the lease as it is reckoned with, and for sure.
+    ends: Instant,
+    over: Instant,
     since: Instant,
     _place: Arc<OwnedSemaphorePermit>,
 }
@@ -120,8 +128,10 @@ fn is_due(waiting: &VecDeque<Pending>, now: Instant, open: bool) -> bool {
 fn line_up(waiting: &mut VecDeque<Pending>, delivered: Delivered) {
     let Delivered { id, leases, place } = delivered;
     let (since, place) = (time::now(), Arc::new(place));
-    for lease in leases {
-        waiting.push_back(Pending { event: id, lease, since, _place: place.clone() });
+    for Lease { claim, ends, over } in leases {
+        // Pulled events have no other claims.
+        let Claim::Handle(handle) = claim else { continue };
+        waiting.push_back(Pending { event: id, handle, ends, over, since, _place: place.clone() });
     }
 }
 
@@ -132,7 +142,7 @@ fn take_batch(waiting: &mut VecDeque<Pending>) -> Vec<Pending> {
     while batch.len() < HANDLES_MAX
         && let Some(next) = waiting.pop_front()
     {
-        if batch.iter().any(|taken| taken.lease.handle == next.lease.handle) {
+        if batch.iter().any(|taken| taken.handle == next.handle) {
             twins.push(next);
         } else {
             batch.push(next);
@@ -146,8 +156,8 @@ impl Caller {
     async fn confirm(self: Arc<Self>, mut batch: Vec<Pending>) {
         let now = time::now();
         // VOD would refuse these, and the others with them.
-        for late in batch.extract_if(.., |one| one.lease.over <= now) {
-            self.progress.unconfirmed(late.event, late.lease.over, true);
+        for late in batch.extract_if(.., |one| one.over <= now) {
+            self.progress.unconfirmed(late.event, late.over, true);
             if let Some(left_out) = self.refusals.ask() {
                 tracing::warn!(
                     source.name = %self.source,
@@ -175,7 +185,7 @@ impl Caller {
         if doubtful {
             // An earlier try, whose answer got lost, may have confirmed them all. The one whose lease
             // lasts longest tells.
-            batch.sort_by_key(|one| one.lease.ends);
+            batch.sort_by_key(|one| one.ends);
             let Some(last) = batch.pop() else { return };
             let last = [last];
             match self.call(&last).await {
@@ -208,8 +218,8 @@ impl Caller {
     /// Calls until VOD confirms, refuses, or the leases are over. A call of several handles also
     /// ends when VOD keeps answering it with a failure.
     async fn call(&self, batch: &[Pending]) -> Result<(), Failure> {
-        let handles: Vec<Handle> = batch.iter().map(|one| one.lease.handle.clone()).collect();
-        let lease_ends = batch.iter().map(|one| one.lease.ends).max();
+        let handles: Vec<Handle> = batch.iter().map(|one| one.handle.clone()).collect();
+        let lease_ends = batch.iter().map(|one| one.ends).max();
         let mut delays = RETRY.delays();
         let (mut tries, mut doubtful) = (0, false);
         loop {
@@ -260,7 +270,7 @@ impl Caller {
 
     fn unconfirmed(&self, one: &Pending, error: &CallError) {
         let refused = error.class == Class::Parameter;
-        self.progress.unconfirmed(one.event, one.lease.over, refused);
+        self.progress.unconfirmed(one.event, one.over, refused);
         if let Some(left_out) = self.refusals.ask() {
             let then = if refused {
                 "its lease was over, or it is confirmed already"

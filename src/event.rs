@@ -2,9 +2,11 @@
 //!
 //! An [`Event`] keeps VOD's own text, so that nothing is altered on the way to a sink. What routing
 //! and logs need is read out of it once: every field is optional, unknown types and members are
-//! kept, and a field that cannot be read is just absent.
+//! kept, and a field that cannot be read is just absent. An event in the legacy 2.0 shape is
+//! understood as it is.
 
 pub mod identity;
+mod legacy_shape;
 pub mod member;
 pub mod procedure;
 
@@ -48,6 +50,8 @@ pub struct Event {
     text: Bytes,
     event_type: Box<str>,
     member: Option<Range<usize>>,
+    /// Whether it has the legacy 2.0 shape.
+    is_legacy: bool,
     fields: Fields,
 }
 
@@ -118,15 +122,24 @@ impl Event {
     }
 
     fn read(text: String, identify: impl FnOnce(&str, &str) -> EventId) -> Self {
-        let mut named_type = None;
+        let (mut named_type, mut legacy_type) = (None, None);
         let mut objects = Vec::new();
         for found in json::members(&text) {
             let key = found.key();
             if key == "EventType" {
                 named_type = json::scalar(found.value).map(Cow::into_owned);
+            } else if key == legacy_shape::TYPE {
+                legacy_type = json::scalar(found.value).map(Cow::into_owned);
             } else if found.value.starts_with('{') && !identity::is_outside_the_content(&key) {
                 objects.push((key, found));
             }
+        }
+        let is_legacy = named_type.is_none()
+            && legacy_type.is_some()
+            && objects.iter().any(|(key, _)| key == legacy_shape::MEMBER);
+        if is_legacy {
+            named_type = legacy_type;
+            objects.retain(|(key, _)| key == legacy_shape::MEMBER);
         }
         // VOD sends one. Of several the same one must be taken in whatever order they come.
         let of_another_type =
@@ -139,7 +152,8 @@ impl Event {
             .unwrap_or_default();
         let id = identify(&event_type, &text);
         let member = member.map(|member| member.end - member.value.len()..member.end);
-        Self { id, event_type: event_type.into(), member, fields, text: text.into() }
+        let (event_type, text) = (event_type.into(), text.into());
+        Self { id, event_type, member, is_legacy, fields, text }
     }
 
     /// The id, the same on every redelivery of the same content.
@@ -151,6 +165,11 @@ impl Event {
     /// name of the member; it is empty where there is neither.
     pub fn event_type(&self) -> &str {
         &self.event_type
+    }
+
+    /// Whether it has the legacy 2.0 shape.
+    pub fn is_legacy(&self) -> bool {
+        self.is_legacy
     }
 
     /// The event as VOD sent it, less the handle: what a normal callback would have posted.
@@ -170,11 +189,14 @@ impl Event {
     }
 
     /// The member of the event's data at a path such as `Status` or `MetaData.Height`, as plain
-    /// text; `None` if it is absent, null, an object or an array.
+    /// text; `None` if it is absent, null, an object or an array. In an event of the legacy 2.0
+    /// shape both names find a member, the one that it has there and the one of 3.0.
     pub fn lookup(&self, path: &str) -> Option<Cow<'_, str>> {
         let mut value = self.body();
         for name in path.split('.') {
-            value = json::members(value).find(|member| member.key() == name)?.value;
+            let find = |name: &str| json::members(value).find(|member| member.key() == name);
+            let legacy = || find(&legacy_shape::name(name)).filter(|_| self.is_legacy);
+            value = find(name).or_else(legacy)?.value;
         }
         json::scalar(value)
     }
@@ -186,8 +208,9 @@ impl Fields {
         for member in json::members(body) {
             let key = member.key();
             let slot = match key.as_ref() {
-                // One of the vendor's samples prints its keys in lower camel case.
-                "TaskId" | "taskId" => &mut fields.task_id,
+                // Events of the legacy shape have their keys in lower camel case, and so has one of
+                // the vendor's samples.
+                "TaskId" | "taskId" | "vodTaskId" => &mut fields.task_id,
                 "FileId" | "fileId" => &mut fields.file_id,
                 "Status" | "status" => &mut fields.status,
                 "ErrCode" | "errCode" => &mut fields.err_code,

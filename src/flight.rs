@@ -1,10 +1,11 @@
 //! Events in the air: on their way to their sinks, and not yet settled.
 //!
 //! Most are leased: they come from VOD, keep a place among those of their source, and end with a
-//! confirm or are left to VOD. Some are stored: they are confirmed already and come from local disk,
+//! confirm or are left to VOD. Of a pulled event that is a call, of a posted one the answer. Some are stored: they are confirmed already and come from local disk,
 //! where they stay until they are settled.
 
 mod in_flight;
+mod lease;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -12,26 +13,16 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::OwnedSemaphorePermit;
 
 pub use self::in_flight::{InFlight, Parts};
-use crate::event::{Event, EventId, Handle};
+pub use self::lease::{Awaited, Claim, Lease, Reply};
+use crate::event::{Event, EventId};
 use crate::time::{self, Instant};
-
-/// A handle, and the instant after which VOD hands the event out again.
-#[derive(Debug, Clone)]
-pub struct Lease {
-    /// What confirms the event while the lease lasts.
-    pub handle: Handle,
-    /// The end as it is reckoned with: not later than VOD's own.
-    pub ends: Instant,
-    /// When the lease is over for sure: counted from the moment the answer was here.
-    pub over: Instant,
-}
 
 /// A delivered event on its way to be confirmed. It keeps its place among the events in flight.
 #[derive(Debug)]
 pub struct Delivered {
     /// The event.
     pub id: EventId,
-    /// Its handles; more than one if it came again, or twice, while it was being delivered.
+    /// Its leases; more than one if it came again, or twice, while it was being delivered.
     pub leases: Vec<Lease>,
     /// Its place, free again when this is dropped.
     pub place: OwnedSemaphorePermit,
@@ -42,6 +33,8 @@ pub struct Delivered {
 pub enum Verdict {
     /// The sink has it.
     Delivered,
+    /// It was settled at the sink before, when it came another way.
+    Known,
     /// The sink does not want it, and it is kept as a dead letter.
     Dead,
     /// The sink does not want it, and there is nowhere to keep it: it is left where it comes from.
@@ -153,6 +146,12 @@ impl Flight {
         matches!(self.origin, Origin::Stored(_))
     }
 
+    /// Whether VOD posted the event and waits for the answer. A call that is under way when nobody
+    /// waits any more may still end: then the ledger meets the next post.
+    pub fn is_posted(&self) -> bool {
+        matches!(&self.origin, Origin::Leased { sky, .. } if sky.is_posted())
+    }
+
     /// When delivery must have ended, so that the confirm still comes in time; `None` where no
     /// lease runs. It moves on when the event comes again meanwhile.
     pub fn deadline(&self) -> Option<Instant> {
@@ -184,6 +183,7 @@ impl Flight {
             match verdict {
                 Verdict::Delivered => sky.progress().delivered(),
                 Verdict::Dead => sky.progress().dead(),
+                Verdict::Known => sky.progress().redelivered(),
                 Verdict::Refused | Verdict::Left { .. } => state.left = true,
             }
             state.pending = state.pending.saturating_sub(1);

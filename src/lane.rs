@@ -8,6 +8,7 @@
 mod call;
 mod gate;
 mod job;
+mod known;
 mod queue;
 mod ramp;
 mod report;

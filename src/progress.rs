@@ -24,6 +24,7 @@ pub struct Progress {
 #[derive(Debug, Default)]
 struct Counts {
     pulled: AtomicU64,
+    posted: AtomicU64,
     redelivered: AtomicU64,
     delivered: AtomicU64,
     dead: AtomicU64,
@@ -37,15 +38,17 @@ struct Counts {
 pub struct Snapshot {
     /// Events that `PullEvents` brought, redeliveries included.
     pub pulled: u64,
-    /// Events among them that were known already.
+    /// Events that VOD posted as normal callbacks, repeated ones included.
+    pub posted: u64,
+    /// Events among both that were known already.
     pub redelivered: u64,
     /// Deliveries that a sink acknowledged.
     pub delivered: u64,
     /// Deliveries that a sink refused for good and that are kept as dead letters.
     pub dead: u64,
-    /// Handles that VOD confirmed.
+    /// Handles that VOD confirmed, and posts that were answered with 200.
     pub confirmed: u64,
-    /// Events that were given up for this lease; VOD hands them out again.
+    /// Events that were given up for this lease; VOD hands them out, or posts them, again.
     pub left: u64,
     /// Handles that VOD refused: the lease was over.
     pub refused_confirms: u64,
@@ -57,6 +60,7 @@ impl std::ops::Add for Snapshot {
     fn add(self, other: Self) -> Self {
         Self {
             pulled: self.pulled + other.pulled,
+            posted: self.posted + other.posted,
             redelivered: self.redelivered + other.redelivered,
             delivered: self.delivered + other.delivered,
             dead: self.dead + other.dead,
@@ -99,6 +103,11 @@ impl Progress {
         self.with_unsettled(|unsettled| {
             unsettled.unreadable += u64::try_from(unreadable).unwrap_or(u64::MAX);
         });
+    }
+
+    /// VOD posted an event.
+    pub fn posted(&self) {
+        add(&self.counts.posted, 1);
     }
 
     /// An event came again.
@@ -192,6 +201,7 @@ impl Progress {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Snapshot {
             pulled: read(&self.counts.pulled),
+            posted: read(&self.counts.posted),
             redelivered: read(&self.counts.redelivered),
             delivered: read(&self.counts.delivered),
             dead: read(&self.counts.dead),

@@ -10,6 +10,7 @@
 mod end;
 mod outlets;
 mod running;
+mod sources;
 mod start;
 mod storage;
 
@@ -24,18 +25,14 @@ use self::end::worse;
 use self::outlets::{Common, Outlets};
 use self::running::{Running, State};
 pub use self::start::StartError;
-use self::start::client;
 use self::storage::Storage;
-use crate::config::{Ack, Config, PullConfig, SourceConfig, SourceKind};
-use crate::confirm::Confirmer;
+use crate::config::Config;
 use crate::crash;
 use crate::exit;
 use crate::fanout::Fanout;
-use crate::flight::{self, InFlight};
 use crate::ledger::Ledger;
 use crate::progress::Totals;
-use crate::source::{self, End, News};
-use crate::tencent::client::Client;
+use crate::source::{End, News};
 
 /// How many pieces of news may wait; each source rarely has any.
 const NEWS: usize = 64;
@@ -51,13 +48,13 @@ pub struct Relay {
     sources: HashMap<String, Running>,
     totals: Totals,
     fanout: watch::Sender<Arc<Fanout>>,
-    /// The sources' pull loops.
+    /// The sources' loops.
     loops: JoinSet<End>,
     names: HashMap<Id, Arc<str>>,
     /// Lanes, feeds and confirmers, which end by themselves once nobody uses them.
     stages: JoinSet<()>,
     news: (mpsc::Sender<News>, mpsc::Receiver<News>),
-    /// Whether VOD has answered any source since the start.
+    /// Whether any source has had to do with VOD, or can have, since the start.
     served: bool,
     /// Stop pulling now.
     stop: CancellationToken,
@@ -167,12 +164,14 @@ impl Relay {
 
     /// Makes what runs match the configuration. What has not changed is left alone, so that its
     /// events are not touched. On an error everything stays as it was.
-    fn adopt(&mut self, config: Config) -> Result<(), StartError> {
-        let mut clients = Vec::new();
+    fn adopt(&mut self, mut config: Config) -> Result<(), StartError> {
+        if self.once {
+            sources::leave_out_callbacks(&mut config)?;
+        }
+        let mut changed = Vec::new();
         for source in &config.sources {
             if self.sources.get(&source.name).is_none_or(|running| running.config != *source) {
-                let SourceKind::Pull(pull) = &source.kind else { continue };
-                clients.push((source.clone(), pull.clone(), client(source, pull)?));
+                changed.push((source.clone(), self.open_way(source)?));
             }
         }
         if !Storage::is_of(self.storage.as_ref(), &config.relay) {
@@ -183,11 +182,11 @@ impl Relay {
         // The old sources retire first: what they still pull is not judged by their settings and the
         // new routes together.
         let stays = |name: &str| config.sources.iter().any(|source| source.name == name);
-        let changed = |name: &str| clients.iter().any(|(source, ..)| source.name == name);
+        let changes = |name: &str| changed.iter().any(|(source, _)| source.name == name);
         self.sources.retain(|name, running| {
-            let keep = stays(name) && !changed(name);
+            let keep = stays(name) && !changes(name);
             if !keep {
-                running.retire.cancel();
+                running.end(changed.iter().filter_map(|(_, way)| way.door()));
             }
             keep
         });
@@ -199,57 +198,14 @@ impl Relay {
             self.stages.spawn(Storage::warn_of_strays(storage.spool.clone(), sinks));
         }
         crash::point("reload-retired");
-        for (source, pull, client) in clients {
-            self.start_source(source, &pull, client);
+        for (source, way) in changed {
+            self.start_source(source, way);
         }
         self.config = config;
         Ok(())
     }
 
-    fn start_source(&mut self, config: SourceConfig, pull: &PullConfig, client: Client) {
-        let name: Arc<str> = config.name.as_str().into();
-        let client = Arc::new(client);
-        let progress = self.totals.of(&name);
-        let (confirms, delivered) = mpsc::channel(config.max_in_flight);
-        let confirmer = Confirmer {
-            client: client.clone(),
-            progress: progress.clone(),
-            source: name.clone(),
-            calls_max: pull.max_pulls,
-        };
-        self.stages.spawn(confirmer.run(delivered));
-        let in_flight = InFlight::new(flight::Parts {
-            source: name.clone(),
-            capacity: u32::try_from(config.max_in_flight).unwrap_or(u32::MAX),
-            confirm_margin: pull.confirm_margin,
-            confirms,
-            progress,
-        });
-        let retire = CancellationToken::new();
-        let parts = source::Parts {
-            client,
-            in_flight,
-            ledger: self.ledger.clone(),
-            fanout: self.fanout.subscribe(),
-            spool: match config.ack {
-                Ack::Delivered => None,
-                Ack::Spooled => self.storage.as_ref().map(|storage| storage.spool.clone()),
-            },
-            lease: pull.lease,
-            unrouted: config.unrouted,
-            pulls_max: pull.max_pulls,
-            once: self.once,
-            news: self.news.0.clone(),
-            stop: self.stop.clone(),
-            retire: retire.clone(),
-        };
-        let id = self.loops.spawn(source::run(parts)).id();
-        self.names.insert(id, name.clone());
-        let state = State::Starting;
-        self.sources.insert(config.name.clone(), Running { name, config, retire, state });
-    }
-
-    /// A pull loop has ended: the exit code that this asks for.
+    /// A source's loop has ended: the exit code that this asks for.
     fn ended(&mut self, ended: Result<(Id, End), tokio::task::JoinError>) -> u8 {
         let (id, end) = match ended {
             Ok((id, end)) => (id, Ok(end)),
@@ -279,7 +235,9 @@ impl Relay {
         }
         match news {
             News::Live { source } => {
-                tracing::info!(source.name = %source, "VOD answers");
+                if running.door.is_none() {
+                    tracing::info!(source.name = %source, "VOD answers");
+                }
                 running.state = State::Live;
                 self.served = true;
                 None

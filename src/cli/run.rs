@@ -90,6 +90,7 @@ async fn serve(path: &Path, once: bool) -> u8 {
     let done = totals.snapshot();
     tracing::info!(
         pulled = done.pulled,
+        posted = done.posted,
         redelivered = done.redelivered,
         delivered = done.delivered,
         dead_letters = done.dead,

@@ -92,11 +92,6 @@ impl<'a> Draft<'a> {
             }
             Some(Type::Callback) => {
                 section.foreign(pull::KEYS, "type = \"pull\"");
-                section.mistake(
-                    "type",
-                    "\"callback\" is not available in this version of vod-relay",
-                    "type = \"pull\"",
-                );
                 (None, callback::read(&section).map(SourceKind::Callback))
             }
             None => (None, None),

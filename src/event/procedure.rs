@@ -65,13 +65,15 @@ lenient::structures! {
 }
 
 impl ProcedureTask {
-    /// Reads the task flow out of an event; `None` if the event is of another type.
+    /// Reads the task flow out of an event; `None` if the event is of another type, or
+    /// has the legacy 2.0 shape.
     ///
     /// # Errors
     ///
     /// The event's data is not an object, or names a member twice.
     pub fn of(event: &Event) -> Option<Result<Self, serde_json::Error>> {
-        (event.event_type() == "ProcedureStateChanged").then(|| serde_json::from_str(event.body()))
+        let is_flow = event.event_type() == "ProcedureStateChanged" && !event.is_legacy();
+        is_flow.then(|| serde_json::from_str(event.body()))
     }
 
     /// All steps, in the order of the lists above.

@@ -15,6 +15,7 @@ use crate::progress::Progress;
 pub struct InFlight {
     source: Arc<str>,
     confirm_margin: Duration,
+    posted: bool,
     places: Arc<Semaphore>,
     capacity: u32,
     flights: Mutex<HashMap<EventId, Arc<Flight>>>,
@@ -31,6 +32,8 @@ pub struct Parts {
     pub capacity: u32,
     /// How long before the end of a lease delivery stops.
     pub confirm_margin: Duration,
+    /// Whether VOD posts the events rather than having them pulled.
+    pub posted: bool,
     /// Where delivered events go; it must have room for `capacity` of them.
     pub confirms: mpsc::Sender<Delivered>,
     /// What became of the source's events.
@@ -40,10 +43,19 @@ pub struct Parts {
 impl InFlight {
     /// Empty skies over a source.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { source, capacity, confirm_margin, confirms, progress } = parts;
+        let Parts { source, capacity, confirm_margin, posted, confirms, progress } = parts;
         let places = Arc::new(Semaphore::new(capacity as usize));
         let flights = Mutex::default();
-        Arc::new(Self { source, confirm_margin, places, capacity, flights, confirms, progress })
+        Arc::new(Self {
+            source,
+            confirm_margin,
+            posted,
+            places,
+            capacity,
+            flights,
+            confirms,
+            progress,
+        })
     }
 
     /// The name of the source.
@@ -54,6 +66,11 @@ impl InFlight {
     /// How long before the end of a lease delivery stops.
     pub(super) fn confirm_margin(&self) -> Duration {
         self.confirm_margin
+    }
+
+    /// Whether VOD posts the events.
+    pub(super) fn is_posted(&self) -> bool {
+        self.posted
     }
 
     /// The most events in the air.

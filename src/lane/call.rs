@@ -29,8 +29,8 @@ pub(super) struct Call {
 /// How the call ended for one event.
 #[derive(Debug)]
 pub(super) enum Ending {
-    /// The sink has it, and the ledger says so.
-    Delivered,
+    /// The sink has it. `noted` says whether the ledger does too.
+    Delivered { noted: bool },
     /// Trying again can help.
     Failed { reason: String, retry_after: Option<Duration> },
     /// It failed once too often, and is a dead letter now.
@@ -39,6 +39,18 @@ pub(super) enum Ending {
     Refused { reason: String, kept: bool },
     /// The sink's receiver is gone for good.
     Closed,
+}
+
+impl Ending {
+    /// Whether the event is settled, and the ledger says so.
+    pub(super) fn is_noted(&self) -> bool {
+        match self {
+            Self::Delivered { noted } => *noted,
+            Self::GivenUp { .. } => true,
+            Self::Refused { kept, .. } => *kept,
+            Self::Failed { .. } | Self::Closed => false,
+        }
+    }
 }
 
 impl Call {
@@ -60,7 +72,7 @@ impl Call {
                     reason: "delivered, but the store could not note it".to_owned(),
                     retry_after: None,
                 },
-                Ok(()) => Ending::Delivered,
+                Ok(()) => Ending::Delivered { noted },
                 Err(Refusal::Closed) => Ending::Closed,
                 Err(Refusal::Permanent { reason }) => self.refuse(flight, *attempt, reason).await,
                 Err(Refusal::Transient { reason, retry_after }) => {

@@ -13,6 +13,8 @@ use crate::time::Instant;
 pub(super) struct Queue {
     ready: VecDeque<Job>,
     later: BinaryHeap<Reverse<Later>>,
+    /// Jobs whose event is on its way into the sink in another job.
+    held: Vec<Job>,
     pushed: u64,
 }
 
@@ -26,7 +28,12 @@ struct Later {
 
 impl Queue {
     pub(super) fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.later.is_empty()
+        self.len() == 0
+    }
+
+    /// How many jobs wait.
+    pub(super) fn len(&self) -> usize {
+        self.ready.len() + self.later.len() + self.held.len()
     }
 
     pub(super) fn nothing_ready(&self) -> bool {
@@ -40,6 +47,18 @@ impl Queue {
     pub(super) fn push_later(&mut self, job: Job, at: Instant) {
         self.pushed += 1;
         self.later.push(Reverse(Later { at, number: self.pushed, job }));
+    }
+
+    /// Keeps a job until the other one of its event is back.
+    pub(super) fn hold(&mut self, job: Job) {
+        self.held.push(job);
+    }
+
+    /// Puts held jobs first in line whose event is back.
+    pub(super) fn release(&mut self, is_back: impl Fn(&Job) -> bool) {
+        for job in self.held.extract_if(.., |job| is_back(job)) {
+            self.ready.push_front(job);
+        }
     }
 
     /// Lines up those whose time has come.
@@ -62,8 +81,9 @@ impl Queue {
     /// Leases end about in the order in which the events came, so the first tells. A retry among
     /// them may stand behind a fresher one; it is looked at again when its turn comes.
     pub(super) fn take_expired(&mut self, now: Instant) -> Vec<Job> {
-        let mut expired = Vec::new();
-        while self.ready.front().is_some_and(|job| job.time_left(now) == Duration::ZERO) {
+        let has_expired = |job: &Job| job.time_left(now) == Duration::ZERO;
+        let mut expired: Vec<_> = self.held.extract_if(.., |job| has_expired(job)).collect();
+        while self.ready.front().is_some_and(has_expired) {
             expired.extend(self.ready.pop_front());
         }
         expired
@@ -71,7 +91,7 @@ impl Queue {
 
     /// Takes out all jobs of a kind.
     pub(super) fn take_where(&mut self, is_meant: impl Fn(&Job) -> bool) -> Vec<Job> {
-        let mut taken = Vec::new();
+        let mut taken: Vec<_> = self.held.extract_if(.., |job| is_meant(job)).collect();
         for Reverse(waiting) in std::mem::take(&mut self.later) {
             match is_meant(&waiting.job) {
                 true => taken.push(waiting.job),
@@ -90,13 +110,20 @@ impl Queue {
     /// How many leased events of a source wait.
     pub(super) fn count(&self, source: &Arc<str>) -> usize {
         let later = self.later.iter().map(|Reverse(later)| &later.job);
-        self.ready.iter().chain(later).filter(|job| job.is_leased_from(source)).count()
+        self.ready
+            .iter()
+            .chain(later)
+            .chain(&self.held)
+            .filter(|job| job.is_leased_from(source))
+            .count()
     }
 
     /// Takes out the source's jobs beyond `keep`, those first that have waited longest.
     pub(super) fn shed(&mut self, source: &Arc<str>, keep: usize) -> Vec<Job> {
         let mut excess = self.count(source).saturating_sub(keep);
-        let mut shed = Vec::new();
+        let held = self.held.extract_if(.., |job| job.is_leased_from(source));
+        let mut shed: Vec<_> = held.take(excess).collect();
+        excess -= shed.len();
         // Those that have failed already go before those that were never tried.
         for Reverse(waiting) in std::mem::take(&mut self.later) {
             if excess > 0 && waiting.job.is_leased_from(source) {
@@ -120,7 +147,8 @@ impl Queue {
     /// When the next job's time comes, or the lease of the first in line ends.
     pub(super) fn next_change(&self) -> Option<Instant> {
         let later = self.later.peek().map(|Reverse(next)| next.at);
-        let expiry = self.ready.front().and_then(|job| job.flight.deadline());
+        let next = self.ready.front().into_iter().chain(&self.held);
+        let expiry = next.filter_map(|job| job.flight.deadline()).min();
         [later, expiry].into_iter().flatten().min()
     }
 }

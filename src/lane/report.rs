@@ -52,7 +52,7 @@ impl Report {
             attempt = job.tries(),
             left_out,
             "not delivered: {reason}; {}",
-            if again { "trying again" } else { "VOD hands the event out again" },
+            if again { "trying again" } else { then(job) },
         );
     }
 
@@ -67,7 +67,8 @@ impl Report {
             attempts = job.tries(),
             waited_ms = millis(job.since.elapsed()),
             left_out,
-            "not delivered while its lease lasted; VOD hands the event out again; {REMEDY}"
+            "not delivered while its lease lasted; {}; {REMEDY}",
+            then(job)
         );
     }
 
@@ -85,10 +86,31 @@ impl Report {
             if kept {
                 "kept as a dead letter: see vod-relay dead-letters"
             } else {
-                "the event is not confirmed, so VOD hands it out again until it is taken or 4 days \
-                 old; with a state_dir it would be kept as a dead letter"
+                unkept(job)
             },
         );
+    }
+}
+
+/// What becomes of an event that was not delivered.
+fn then(job: &Job) -> &'static str {
+    match job.flight.is_posted() {
+        true => "VOD is answered 503, so that it posts the event again",
+        false => "VOD hands the event out again",
+    }
+}
+
+/// What becomes of an event that was refused for good, and that there is no place to keep.
+fn unkept(job: &Job) -> &'static str {
+    match job.flight.is_posted() {
+        true => {
+            "VOD is answered 503, posts the event twice again at most, and then it is lost; with a \
+             state_dir it would be kept as a dead letter"
+        }
+        false => {
+            "the event is not confirmed, so VOD hands it out again until it is taken or 4 days \
+             old; with a state_dir it would be kept as a dead letter"
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::call::{Call, Ending};
 use super::gate::Gate;
 use super::job::Job;
+use super::known::Known;
 use super::queue::Queue;
 use super::ramp;
 use super::report::Report;
@@ -30,6 +31,7 @@ pub(super) struct Worker {
     limits: Limits,
     queue: Queue,
     gate: Gate,
+    known: Known,
     share: Arc<AtomicUsize>,
     calls: JoinSet<Vec<Ending>>,
     /// What each call carries, kept here so that a panic in the sink loses nothing.
@@ -56,6 +58,7 @@ impl Worker {
             max_attempts,
             queue: Queue::default(),
             gate: Gate::default(),
+            known: Known::default(),
             share,
             calls: JoinSet::new(),
             underway: HashMap::new(),
@@ -145,17 +148,12 @@ impl Worker {
             if jobs.is_empty() {
                 return;
             }
-            let (mut jobs, expired): (Vec<_>, Vec<_>) =
-                jobs.into_iter().partition(|job| job.time_left(now) > Duration::ZERO);
-            expired.iter().for_each(|job| self.leave_expired(job));
+            let jobs = self.admit(jobs, now);
             if jobs.is_empty() {
                 continue;
             }
-            for job in &mut jobs {
-                job.attempt += 1;
-            }
-            // Only a lease sets a limit besides the sink's own.
-            let leased = jobs.iter().filter(|job| !job.flight.is_stored());
+            // Only the lease of a pulled event sets a limit besides the sink's own.
+            let leased = jobs.iter().filter(|job| job.is_pulled());
             let time_left = leased.map(|job| job.time_left(now)).max();
             let limit = self.limits.timeout.min(time_left.unwrap_or(Duration::MAX));
             let call = Call {
@@ -172,6 +170,24 @@ impl Worker {
         }
     }
 
+    /// Of these jobs those that are to be tried now.
+    fn admit(&mut self, jobs: Vec<Job>, now: Instant) -> Vec<Job> {
+        let mut admitted = Vec::with_capacity(jobs.len());
+        for mut job in jobs {
+            if self.known.is_settled(&job) {
+                job.settle(Verdict::Known);
+            } else if job.time_left(now) == Duration::ZERO {
+                self.leave_expired(&job);
+            } else if self.known.start(&job) {
+                job.attempt += 1;
+                admitted.push(job);
+            } else {
+                self.queue.hold(job);
+            }
+        }
+        admitted
+    }
+
     fn finish(&mut self, done: Result<(Id, Vec<Ending>), JoinError>) {
         let (id, mut endings) = match done {
             Ok(done) => done,
@@ -185,8 +201,12 @@ impl Worker {
         });
         let now = time::now();
         for (mut job, ending) in jobs.into_iter().zip(endings) {
+            self.known.finish(&job);
+            if ending.is_noted() {
+                self.known.settle(&job, self.queue.len());
+            }
             match ending {
-                Ending::Delivered => {
+                Ending::Delivered { .. } => {
                     self.gate.success();
                     self.report.delivered(&job, now - started);
                     job.settle(Verdict::Delivered);
@@ -214,6 +234,7 @@ impl Worker {
                 }
             }
         }
+        self.queue.release(|job| !self.known.is_underway(job));
     }
 
     fn retry(&mut self, mut job: Job, reason: String, retry_after: Option<Duration>, now: Instant) {

@@ -1,5 +1,8 @@
 //! What can go wrong before the relay runs: sinks that cannot be opened, clients that cannot be built.
 
+use std::io;
+use std::net::SocketAddr;
+
 use crate::config::{CredentialsConfig, PullConfig, SourceConfig};
 use crate::exit;
 use crate::http::ClientError;
@@ -28,6 +31,35 @@ pub enum StartError {
         /// Why.
         error: ClientError,
     },
+    /// There is no listening at the address.
+    #[error("source {source_name}: cannot listen on {address}: {error}")]
+    Listen {
+        /// The source's name.
+        source_name: String,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// The address is another than the one in use.
+    #[error(
+        "source {source_name}: listen cannot change from {from} to {to} while vod-relay runs; \
+         restart it"
+    )]
+    ListenChanged {
+        /// The source's name.
+        source_name: String,
+        /// The address in use.
+        from: SocketAddr,
+        /// The other one.
+        to: SocketAddr,
+    },
+    /// A run that ends when the queue is empty, and there is no queue.
+    #[error(
+        "--once pulls until the queue is empty, and no source has type = \"pull\"; leave --once \
+         out, or add such a source"
+    )]
+    NothingToPull,
     /// Credentials that VOD cannot know.
     #[error("source {source_name}: {flaw}")]
     Credentials {
@@ -39,17 +71,23 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// The exit code that this asks for. What may pass by itself, such as a full disk, is no matter
-    /// of the configuration: the service manager is to try again.
+    /// The exit code that this asks for. What may pass by itself, such as a full disk or a port that
+    /// is taken, is no matter of the configuration: the service manager is to try again.
     pub fn code(&self) -> u8 {
         match self {
             Self::Store(
                 StoreError::NoSpace { .. } | StoreError::Failed { .. } | StoreError::Gone,
             ) => exit::INTERNAL,
+            Self::Listen { error, .. } if error.kind() != io::ErrorKind::PermissionDenied => {
+                exit::INTERNAL
+            }
+            Self::NothingToPull => exit::USAGE,
             Self::Store(_)
             | Self::StateDir
             | Self::Sink(_)
             | Self::Client { .. }
+            | Self::Listen { .. }
+            | Self::ListenChanged { .. }
             | Self::Credentials { .. } => exit::CONFIG,
         }
     }

@@ -14,11 +14,9 @@ use crate::ledger::Ledger;
 use crate::spool::Spool;
 use crate::tencent::client::Client;
 
-/// What a source is made of.
+/// What every source is made of.
 #[derive(Debug)]
 pub struct Parts {
-    /// Makes the calls.
-    pub client: Arc<Client>,
     /// The room for its events.
     pub in_flight: Arc<InFlight>,
     /// What is settled already.
@@ -27,26 +25,33 @@ pub struct Parts {
     pub fanout: fanout::Shared,
     /// Where its events go first, if they are confirmed as soon as they are on disk.
     pub spool: Option<Arc<Spool>>,
-    /// How long VOD waits for a confirm.
-    pub lease: Duration,
     /// What becomes of events that no sink takes.
     pub unrouted: Unrouted,
-    /// The most pulls at the same time.
-    pub pulls_max: usize,
-    /// Whether to end once the queue is empty.
-    pub once: bool,
     /// Told when VOD answers for the first time, and when it refuses.
     pub news: mpsc::Sender<News>,
     /// Stop now: pulls that VOD has not begun to answer are given up.
     pub stop: CancellationToken,
-    /// Stop pulling, but wait for the pulls that are open.
+    /// Take in nothing new, but wait for what is on its way.
     pub retire: CancellationToken,
+}
+
+/// What a source that pulls is made of besides.
+#[derive(Debug)]
+pub struct Pulling {
+    /// Makes the calls.
+    pub client: Arc<Client>,
+    /// How long VOD waits for a confirm.
+    pub lease: Duration,
+    /// The most pulls at the same time.
+    pub pulls_max: usize,
+    /// Whether to end once the queue is empty.
+    pub once: bool,
 }
 
 /// What a source has to say while it runs.
 #[derive(Debug)]
 pub enum News {
-    /// VOD answered a pull.
+    /// VOD answered a pull, or can post events.
     Live {
         /// The source.
         source: Arc<str>,

@@ -1,30 +1,29 @@
-//! What happens to the events of one answer: to the lanes that lack them, or straight to the
+//! What happens to the events that came together: to the lanes that lack them, or straight to the
 //! confirm.
 
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
+use super::contract::Parts;
 use crate::config::Unrouted;
 use crate::crash;
 use crate::event::Event;
 use crate::fanout::{self, Fanout};
-use crate::flight::{Delivered, InFlight, Lease};
+use crate::flight::{Claim, Delivered, InFlight, Lease};
 use crate::lane::Job;
 use crate::ledger::Ledger;
 use crate::quiet::Quiet;
 use crate::spool::Spool;
 use crate::store::{Appended, NewSpooled};
-use crate::tencent::client::Answer;
 use crate::time;
 
 /// How many event types without a sink are remembered, so that each is warned about once.
 const UNROUTED_TYPES_MAX: usize = 256;
 
-/// Takes in what a source's pulls bring.
+/// Takes in what comes to a source.
 #[derive(Debug)]
 pub(super) struct Intake {
     in_flight: Arc<InFlight>,
@@ -34,93 +33,47 @@ pub(super) struct Intake {
     spool: Option<Arc<Spool>>,
     /// Cancelled when another configuration of the source is in force.
     retire: CancellationToken,
-    lease: Duration,
     unrouted: Unrouted,
-    warned_types: HashSet<String>,
-    unreadable: Quiet,
+    warned_types: Mutex<HashSet<String>>,
     crowded: Quiet,
     unspooled: Quiet,
 }
 
-/// What an answer brought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Brought {
-    /// All elements.
-    pub(super) elements: usize,
-    /// Events among them that this run has not given up before.
-    pub(super) fresh: usize,
-    /// Whether the local disk took what it was to take; if not, pulling more is of no use now.
-    pub(super) safe: bool,
-}
-
 impl Intake {
-    pub(super) fn new(
-        in_flight: Arc<InFlight>,
-        ledger: Arc<Ledger>,
-        fanout: fanout::Shared,
-        spool: Option<Arc<Spool>>,
-        retire: CancellationToken,
-        lease: Duration,
-        unrouted: Unrouted,
-    ) -> Self {
-        let warned_types = HashSet::new();
-        let (unreadable, crowded, unspooled) = Default::default();
+    pub(super) fn new(parts: &Parts) -> Self {
+        let (warned_types, crowded, unspooled) = Default::default();
         Self {
-            in_flight,
-            ledger,
-            fanout,
-            spool,
-            retire,
-            lease,
-            unrouted,
+            in_flight: parts.in_flight.clone(),
+            ledger: parts.ledger.clone(),
+            fanout: parts.fanout.clone(),
+            spool: parts.spool.clone(),
+            retire: parts.retire.clone(),
+            unrouted: parts.unrouted,
             warned_types,
-            unreadable,
             crowded,
             unspooled,
         }
     }
 
-    /// Takes in an answer, with the room that its pull had reserved.
-    pub(super) async fn take(&mut self, answer: Answer, mut room: OwnedSemaphorePermit) -> Brought {
-        let Answer { pulled, sent } = answer;
-        self.in_flight.progress().pulled(pulled.events.len(), pulled.unreadable.len());
-        if let Some(error) = pulled.unreadable.first()
-            && let Some(left_out) = self.unreadable.ask()
-        {
-            tracing::error!(
-                source.name = %self.in_flight.source(),
-                request_id = pulled.request_id.as_deref(),
-                events = pulled.unreadable.len(),
-                left_out,
-                "VOD sent an event that cannot be relayed: {error}; the others of its answer go on"
-            );
-        }
-        let elements = pulled.len();
-        let mut fresh = 0;
+    /// Takes in events, with room for them. Whether the local disk took what it was to take.
+    pub(super) async fn take(
+        &self,
+        events: Vec<(Event, Lease)>,
+        mut room: OwnedSemaphorePermit,
+    ) -> bool {
         let fanout = self.fanout.borrow().clone();
-        let received = time::now();
-        let over = received + self.lease;
-        // The lease began between the two. It counts from the earlier, but not beyond its half:
-        // where leases are scaled down for an emulator, a long poll may outlast a whole one.
-        let ends = (sent + self.lease).max(received + self.lease / 2);
-        let mut leased = Vec::with_capacity(pulled.events.len());
-        for (event, handle) in pulled.events {
-            fresh += usize::from(!self.in_flight.progress().was_left(event.id()));
-            leased.push((event, Lease { handle, ends, over }));
-        }
-        let safe = match self.spool.clone() {
-            Some(spool) => self.take_into(&spool, leased, &fanout, &mut room).await,
+        match &self.spool {
+            Some(spool) => self.take_into(spool, events, &fanout, &mut room).await,
             None => {
-                self.take_off(leased, &fanout, &mut room).await;
+                self.take_off(events, &fanout, &mut room).await;
                 true
             }
-        };
-        Brought { elements, fresh, safe }
+        }
     }
 
     /// Sends events on to the lanes that lack them.
     async fn take_off(
-        &mut self,
+        &self,
         events: Vec<(Event, Lease)>,
         fanout: &Fanout,
         room: &mut OwnedSemaphorePermit,
@@ -151,7 +104,7 @@ impl Intake {
     /// Puts events on disk, from where they are delivered, and confirms them. Whether they are on
     /// disk.
     async fn take_into(
-        &mut self,
+        &self,
         spool: &Spool,
         events: Vec<(Event, Lease)>,
         fanout: &Fanout,
@@ -191,7 +144,7 @@ impl Intake {
                     tracing::error!(
                         source.name = %self.in_flight.source(),
                         left_out,
-                        "events are not confirmed, and pulling pauses: {error}"
+                        "events are not confirmed: {error}"
                     );
                 }
                 false
@@ -200,7 +153,7 @@ impl Intake {
     }
 
     fn take_one(
-        &mut self,
+        &self,
         event: Event,
         lease: Lease,
         settled: &[Arc<str>],
@@ -254,7 +207,7 @@ impl Intake {
     }
 
     /// An event that no sink takes.
-    fn take_unrouted(&mut self, event: &Event, lease: Lease, place: OwnedSemaphorePermit) {
+    fn take_unrouted(&self, event: &Event, lease: Lease, place: OwnedSemaphorePermit) {
         let id = event.id();
         // The routes are those of now. With a configuration that is not in force any more, nobody has
         // said that what they leave out may go.
@@ -268,19 +221,26 @@ impl Intake {
             }
             Unrouted::Leave => {
                 self.in_flight.progress().left(id);
-                let is_new = !self.warned_types.contains(event.event_type())
-                    && self.warned_types.len() < UNROUTED_TYPES_MAX;
-                if is_new {
-                    self.warned_types.insert(event.event_type().to_owned());
+                if self.is_new(event.event_type()) {
+                    let then = match &lease.claim {
+                        Claim::Handle(_) => "so it is not confirmed and comes again for 4 days",
+                        Claim::Reply(_) => "so VOD is answered 503 and posts it again",
+                    };
                     tracing::warn!(
                         source.name = %self.in_flight.source(),
                         event.type = event.event_type(),
                         event.id = %id,
-                        "no sink takes this event, so it is not confirmed and comes again for 4 \
-                         days; give it a sink, or set unrouted = \"confirm\" to drop such events"
+                        "no sink takes this event, {then}; give it a sink, or set unrouted = \
+                         \"confirm\" to drop such events"
                     );
                 }
             }
         }
+    }
+
+    /// Whether nobody was warned about events of this type yet.
+    fn is_new(&self, event_type: &str) -> bool {
+        let mut warned = self.warned_types.lock().unwrap_or_else(PoisonError::into_inner);
+        warned.len() < UNROUTED_TYPES_MAX && warned.insert(event_type.to_owned())
     }
 }

@@ -7,11 +7,12 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::contract::{End, News, Parts};
-use super::intake::Intake;
+use super::answers::Answers;
+use super::contract::{End, News, Parts, Pulling};
 use super::once::Once;
 use super::pace::Pace;
 use super::push_mode;
+use super::room::{self, PATIENCE};
 use crate::crash;
 use crate::exit;
 use crate::fanout;
@@ -26,9 +27,6 @@ use crate::time::{self, Instant};
 /// The most events that `PullEvents` brings, which is the room that a pull needs.
 const EVENTS_MAX: u32 = 16;
 
-/// How long pulling may wait for room before events that wait for a slow sink are left to VOD.
-const PATIENCE: Duration = Duration::from_millis(100);
-
 /// A run that ends gives up after this many failed pulls in a row.
 const FAILURES_MAX: u32 = 8;
 
@@ -42,7 +40,7 @@ pub(super) struct PullLoop {
     in_flight: Arc<InFlight>,
     fanout: fanout::Shared,
     spool: Option<Arc<Spool>>,
-    intake: Intake,
+    answers: Answers,
     pace: Pace,
     pulls: JoinSet<Pull>,
     lease: Duration,
@@ -60,27 +58,19 @@ pub(super) struct PullLoop {
 }
 
 impl PullLoop {
-    pub(super) fn new(parts: Parts) -> Self {
+    pub(super) fn new(parts: Parts, pulling: Pulling) -> Self {
         let now = time::now();
-        let (in_flight, fanout) = (parts.in_flight, parts.fanout);
+        let Pulling { client, lease, pulls_max, once } = pulling;
         Self {
-            client: parts.client,
-            intake: Intake::new(
-                in_flight.clone(),
-                parts.ledger,
-                fanout.clone(),
-                parts.spool.clone(),
-                parts.retire.clone(),
-                parts.lease,
-                parts.unrouted,
-            ),
-            in_flight,
-            fanout,
+            client,
+            answers: Answers::new(&parts, lease),
+            in_flight: parts.in_flight,
+            fanout: parts.fanout,
             spool: parts.spool,
-            pace: Pace::new(parts.pulls_max, parts.once, now),
+            pace: Pace::new(pulls_max, once, now),
             pulls: JoinSet::new(),
-            lease: parts.lease,
-            once: Once::new(parts.once, parts.lease),
+            lease,
+            once: Once::new(once, lease),
             news: parts.news,
             stop: parts.stop,
             retire: parts.retire,
@@ -140,7 +130,7 @@ impl PullLoop {
         // Pulls that VOD has begun to answer, or all when retiring, still bring their events.
         while let Some(pull) = self.pulls.join_next().await {
             if let Ok((Ok(answer), room, _)) = pull {
-                self.intake.take(answer, room).await;
+                self.answers.take(answer, room).await;
             }
         }
         end
@@ -226,7 +216,7 @@ impl PullLoop {
             return None;
         }
         crash::point("after-pull");
-        let brought = self.intake.take(answer, room).await;
+        let brought = self.answers.take(answer, room).await;
         if brought.elements >= EVENTS_MAX as usize {
             self.pace.full();
         } else {
@@ -298,28 +288,12 @@ impl PullLoop {
         self.once.go_on();
     }
 
-    /// Pulling waits for room. If another sink could go on meanwhile, the one that holds most of it
-    /// gives up what it holds beyond its share: those events are left to VOD for now.
+    /// Pulling waits for room.
     async fn shed(&mut self) {
         let now = time::now();
         self.crowded_since = Some(now);
         self.progress().pulse().paused("there is no room for more events in flight", now);
-        let fanout = self.fanout.borrow().clone();
-        let (lanes, source) = (fanout.lanes(), self.in_flight.source());
-        if lanes.len() < 2 {
-            return;
-        }
-        let mut most = (0, None);
-        for lane in lanes {
-            let holds = lane.holds(source).await;
-            if holds > most.0 {
-                most = (holds, Some(lane));
-            }
-        }
-        let share = self.in_flight.capacity() / (lanes.len() + 1);
-        if let (_, Some(lane)) = most {
-            lane.shed(source, share).await;
-        }
+        room::shed(&self.in_flight, &self.fanout).await;
     }
 
     async fn tell(&self, news: News) {

@@ -279,6 +279,7 @@ impl Feed {
                 self.backlog.settled(key);
                 self.parts.totals.of(&settled.source).dead();
             }
+            Verdict::Known => self.backlog.settled(key),
             Verdict::Refused => self.backlog.put_off(key, true, None),
             Verdict::Left { retry_after } => self.backlog.put_off(key, settled.tried, retry_after),
         }

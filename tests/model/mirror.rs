@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use vod_relay::event::{Event, Handle as Text};
-use vod_relay::flight::{Delivered, Flight, InFlight, Lease, Parts, Settled, Verdict};
+use vod_relay::flight::{Claim, Delivered, Flight, InFlight, Lease, Parts, Settled, Verdict};
 use vod_relay::progress::Progress;
 use vod_relay::time::{self, Instant};
 
@@ -54,6 +54,7 @@ impl Mirror {
             source: "main".into(),
             capacity: 16,
             confirm_margin: Duration::ZERO,
+            posted: false,
             confirms,
             progress: progress.clone(),
         });
@@ -183,7 +184,7 @@ impl Mirror {
         self.events[event].current = Some(self.leases);
         let over = self.over(self.leases);
         let handle = Text::from(self.leases.to_string().as_str());
-        (self.leases, Lease { handle, ends: over, over })
+        (self.leases, Lease { claim: Claim::Handle(handle), ends: over, over })
     }
 
     /// When a lease is over for sure: long after this walk, and later than those before.
@@ -231,7 +232,8 @@ fn take(from: &mut Vec<Numbered>, current: Option<usize>, handle: Handle) -> Vec
 }
 
 fn number(lease: &Lease) -> usize {
-    lease.handle.as_str().parse().unwrap()
+    let Claim::Handle(handle) = &lease.claim else { panic!("it was pulled") };
+    handle.as_str().parse().unwrap()
 }
 
 fn event(at: usize) -> Event {

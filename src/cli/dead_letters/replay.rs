@@ -124,7 +124,8 @@ impl Replay<'_> {
     async fn note(&mut self) -> Result<(), Failure> {
         let mut told = Vec::with_capacity(PAGE);
         self.underway -= self.verdicts.1.recv_many(&mut told, PAGE).await.min(self.underway);
-        let delivered = told.iter().filter(|told| told.verdict == Verdict::Delivered);
+        let delivered =
+            told.iter().filter(|told| matches!(told.verdict, Verdict::Delivered | Verdict::Known));
         let delivered: Vec<_> = delivered.map(|told| told.letter.key).collect();
         if !delivered.is_empty() {
             let noted = self.store.replayed(delivered).await;
@@ -133,7 +134,7 @@ impl Replay<'_> {
         for Told { letter, verdict, tried, reason } in told {
             let sink = &letter.letter.sink;
             let outcome = match verdict {
-                Verdict::Delivered => Outcome::Delivered,
+                Verdict::Delivered | Verdict::Known => Outcome::Delivered,
                 Verdict::Refused | Verdict::Dead => Outcome::Refused,
                 Verdict::Left { .. } if tried => Outcome::Failed,
                 Verdict::Left { .. } => Outcome::NotTried,

@@ -1,0 +1,148 @@
+//! How the sources are started, and what must be there before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::Relay;
+use super::running::{Running, State};
+use super::start::{StartError, client};
+use crate::config::{Ack, CallbackConfig, Config, PullConfig, SourceConfig, SourceKind};
+use crate::confirm::{Confirmer, Replier};
+use crate::flight::{self, InFlight};
+use crate::source::callback::{self, Door};
+use crate::source::{self, Parts, Pulling};
+use crate::tencent::client::Client;
+
+/// What a source's events come by, opened and not yet in use.
+pub(super) enum Way {
+    /// Calls to VOD.
+    Pull(Box<PullConfig>, Arc<Client>),
+    /// Calls of VOD.
+    Callback(Box<CallbackConfig>, Arc<Door>),
+}
+
+impl Way {
+    /// The door, if it is one.
+    pub(super) fn door(&self) -> Option<&Arc<Door>> {
+        match self {
+            Self::Pull(..) => None,
+            Self::Callback(_, door) => Some(door),
+        }
+    }
+
+    /// How long before the end of a lease delivery stops.
+    fn confirm_margin(&self) -> Duration {
+        match self {
+            Self::Pull(pull, _) => pull.confirm_margin,
+            // To answer takes no time.
+            Self::Callback(..) => Duration::ZERO,
+        }
+    }
+}
+
+/// A run that ends when the queue is empty has no use for sources without a queue.
+pub(super) fn leave_out_callbacks(config: &mut Config) -> Result<(), StartError> {
+    config.sources.retain(|source| {
+        let pulls = matches!(source.kind, SourceKind::Pull(_));
+        if !pulls {
+            tracing::warn!(
+                source.name = source.name,
+                "--once leaves this source out: it waits for callbacks, and has no end"
+            );
+        }
+        pulls
+    });
+    if config.sources.is_empty() { Err(StartError::NothingToPull) } else { Ok(()) }
+}
+
+impl Relay {
+    /// Opens what a source needs before it can start. What runs is not touched.
+    pub(super) fn open_way(&self, source: &SourceConfig) -> Result<Way, StartError> {
+        match &source.kind {
+            SourceKind::Pull(pull) => {
+                let client = client(source, pull)?;
+                Ok(Way::Pull(Box::new(pull.clone()), Arc::new(client)))
+            }
+            SourceKind::Callback(callback) => {
+                let door = self.door(&source.name, callback)?;
+                Ok(Way::Callback(Box::new(callback.clone()), door))
+            }
+        }
+    }
+
+    /// A door that listens where it is to: one that is open already stays open.
+    fn door(&self, name: &str, config: &CallbackConfig) -> Result<Arc<Door>, StartError> {
+        let source_name = || name.to_owned();
+        let to = config.listen;
+        if let Some((from, door)) = self.sources.get(name).and_then(Running::door) {
+            return match from == to {
+                true => Ok(door.clone()),
+                false => Err(StartError::ListenChanged { source_name: source_name(), from, to }),
+            };
+        }
+        // A source that gets another name keeps its socket.
+        let mut doors = self.sources.values().filter_map(Running::door);
+        if let Some((_, door)) = doors.find(|(from, _)| *from == to && to.port() != 0) {
+            return Ok(door.clone());
+        }
+        Door::open(to, self.stop.child_token()).map_err(|error| StartError::Listen {
+            source_name: source_name(),
+            address: to,
+            error,
+        })
+    }
+
+    /// Starts a source.
+    pub(super) fn start_source(&mut self, config: SourceConfig, way: Way) {
+        let name: Arc<str> = config.name.as_str().into();
+        let retire = CancellationToken::new();
+        let (confirms, delivered) = mpsc::channel(config.max_in_flight);
+        let progress = self.totals.of(&name);
+        let in_flight = InFlight::new(flight::Parts {
+            source: name.clone(),
+            capacity: u32::try_from(config.max_in_flight).unwrap_or(u32::MAX),
+            confirm_margin: way.confirm_margin(),
+            posted: way.door().is_some(),
+            confirms,
+            progress: progress.clone(),
+        });
+        let parts = Parts {
+            in_flight,
+            ledger: self.ledger.clone(),
+            fanout: self.fanout.subscribe(),
+            spool: match config.ack {
+                Ack::Delivered => None,
+                Ack::Spooled => self.storage.as_ref().map(|storage| storage.spool.clone()),
+            },
+            unrouted: config.unrouted,
+            news: self.news.0.clone(),
+            stop: self.stop.clone(),
+            retire: retire.clone(),
+        };
+        let door = way.door().cloned();
+        let id = match way {
+            Way::Pull(pull, client) => {
+                let confirmer = Confirmer {
+                    client: client.clone(),
+                    progress,
+                    source: name.clone(),
+                    calls_max: pull.max_pulls,
+                };
+                self.stages.spawn(confirmer.run(delivered));
+                let (lease, pulls_max) = (pull.lease, pull.max_pulls);
+                let pulling = Pulling { client, lease, pulls_max, once: self.once };
+                self.loops.spawn(source::pull(parts, pulling)).id()
+            }
+            Way::Callback(callback, door) => {
+                self.stages.spawn(Replier { progress }.run(delivered));
+                self.loops.spawn(callback::receive(parts, door, *callback)).id()
+            }
+        };
+        self.names.insert(id, name.clone());
+        let state = State::Starting;
+        self.sources.insert(config.name.clone(), Running { name, config, door, retire, state });
+    }
+}
