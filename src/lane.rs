@@ -122,3 +122,124 @@ impl Lane {
         let _ = self.orders.send(Order::Shed { source: source.clone(), keep }).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::event::Event;
+    use crate::flight::Flight;
+    use crate::sink::{Limits, Outcome, Parcel, Refusal};
+    use crate::store::Store;
+    use crate::time;
+
+    /// Answers one call for each permit, and counts its calls.
+    #[derive(Debug)]
+    struct Counting {
+        calls: AtomicUsize,
+        gate: Semaphore,
+        outcome: Outcome,
+    }
+
+    impl Sink for Counting {
+        fn limits(&self) -> Limits {
+            Limits { timeout: Duration::from_secs(60), concurrency: 4, batch: 4 }
+        }
+
+        fn deliver<'a>(&'a self, batch: &'a [Parcel]) -> crate::sink::BoxFuture<'a, Vec<Outcome>> {
+            Box::pin(async {
+                self.calls.fetch_add(1, Ordering::SeqCst);
+                self.gate.acquire().await.unwrap().forget();
+                vec![self.outcome.clone(); batch.len()]
+            })
+        }
+    }
+
+    /// A lane into a sink, and what it says of each event.
+    struct Scene {
+        lane: Lane,
+        sink: Arc<Counting>,
+        verdicts: (mpsc::UnboundedSender<Verdict>, mpsc::UnboundedReceiver<Verdict>),
+        _tasks: JoinSet<()>,
+    }
+
+    impl Scene {
+        fn new(outcome: Outcome, ledger: Ledger) -> Self {
+            let (calls, gate) = (AtomicUsize::default(), Semaphore::new(0));
+            let sink = Arc::new(Counting { calls, gate, outcome });
+            let (closing, gone) = Default::default();
+            let parts = Parts { ledger: Arc::new(ledger), max_attempts: None, closing, gone };
+            let mut tasks = JoinSet::new();
+            let lane = Lane::open("app", sink.clone(), parts, &mut tasks);
+            Self { lane, sink, verdicts: mpsc::unbounded_channel(), _tasks: tasks }
+        }
+
+        /// Hands over one of two ways of the same event.
+        async fn deliver(&self, source: &str) {
+            let event = Event::from_content(r#"{"EventType":"A","AEvent":{}}"#.to_owned());
+            let told = self.verdicts.0.clone();
+            let flight = Flight::stored(event, source.into(), time::wall_clock(), move |settled| {
+                told.send(settled.verdict).unwrap();
+            });
+            self.lane.deliver(vec![Job::new(flight)]).await;
+        }
+
+        async fn verdict(&mut self) -> Verdict {
+            self.verdicts.1.recv().await.unwrap()
+        }
+
+        fn calls(&self) -> usize {
+            self.sink.calls.load(Ordering::SeqCst)
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_that_was_delivered_after_the_look_into_the_ledger_is_known() {
+        let mut scene = Scene::new(Ok(()), Ledger::in_memory());
+        scene.sink.gate.add_permits(2);
+        scene.deliver("queue").await;
+        assert_eq!(scene.verdict().await, Verdict::Delivered);
+        scene.deliver("hook").await;
+        assert_eq!(scene.verdict().await, Verdict::Known);
+        assert_eq!(scene.calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_event_that_became_a_dead_letter_meanwhile_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::on_disk(Arc::new(Store::open(dir.path()).unwrap()));
+        let mut scene = Scene::new(Err(Refusal::permanent("no")), ledger);
+        scene.sink.gate.add_permits(2);
+        scene.deliver("queue").await;
+        assert_eq!(scene.verdict().await, Verdict::Dead);
+        scene.deliver("hook").await;
+        assert_eq!(scene.verdict().await, Verdict::Known);
+        assert_eq!(scene.calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_and_not_kept_is_tried_by_each() {
+        let mut scene = Scene::new(Err(Refusal::permanent("no")), Ledger::in_memory());
+        scene.deliver("queue").await;
+        scene.deliver("hook").await;
+        scene.sink.gate.add_permits(2);
+        assert_eq!(scene.verdict().await, Verdict::Refused);
+        assert_eq!(scene.verdict().await, Verdict::Refused);
+        assert_eq!(scene.calls(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_the_same_event_is_given_back_when_it_is_recalled() {
+        let mut scene = Scene::new(Ok(()), Ledger::in_memory());
+        scene.deliver("queue").await;
+        scene.deliver("hook").await;
+        scene.lane.recall().await;
+        assert_eq!(scene.verdict().await, Verdict::LEFT);
+        scene.sink.gate.add_permits(1);
+        assert_eq!(scene.verdict().await, Verdict::Delivered);
+        assert_eq!(scene.calls(), 1);
+    }
+}

@@ -182,6 +182,12 @@ impl Worker {
                 job.attempt += 1;
                 admitted.push(job);
             } else {
+                tracing::debug!(
+                    sink.name = %self.name,
+                    source.name = %job.flight.source(),
+                    event.id = %job.flight.event().id(),
+                    "the event is on its way into this sink already"
+                );
                 self.queue.hold(job);
             }
         }

@@ -35,21 +35,23 @@ pub fn receive(
     );
     let desk = Desk::new(&parts, config);
     door.set_desk(desk.clone());
+    let listener = door.listener();
     let Parts { news, stop, retire, .. } = parts;
     async move {
         // Nobody listens any more when the relay is ending, and then nobody needs to know.
         let _ = news.send(News::Live { source }).await;
-        loop {
+        while let Some(listener) = &listener {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 () = door.closing().cancelled() => break,
                 () = retire.cancelled() => break,
-                () = door.accept(&desk) => {}
+                () = door.accept(listener, &desk) => {}
             }
         }
+        drop(listener);
         if door.closing().is_cancelled() {
-            door.empty().await;
+            door.shut().await;
         }
         desk.idle().await;
         End::Stopped

@@ -1,6 +1,7 @@
 //! Stories of the whole program: what its users rely on.
 
 mod bounds;
+mod callback;
 mod chaos;
 mod cli;
 mod clock;

@@ -26,7 +26,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A listening socket, and who is behind it.
 #[derive(Debug)]
 pub struct Door {
-    listener: TcpListener,
+    /// Gone when the door is shut.
+    listener: Mutex<Option<Arc<TcpListener>>>,
     address: SocketAddr,
     desk: Mutex<Option<Arc<Desk>>>,
     seats: Arc<Seats>,
@@ -52,6 +53,7 @@ impl Door {
         let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
         let (desk, connections, failures) = Default::default();
+        let listener = Mutex::new(Some(Arc::new(listener)));
         let seats = Seats::new(BODY_BYTES_MAX);
         Ok(Arc::new(Self { listener, address, desk, seats, connections, closing, failures }))
     }
@@ -59,6 +61,11 @@ impl Door {
     /// Where it listens.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whom to accept connections from, while the door is open.
+    pub(super) fn listener(&self) -> Option<Arc<TcpListener>> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Cancelled when it is to close.
@@ -77,10 +84,10 @@ impl Door {
     }
 
     /// Lets one connection in.
-    pub(super) async fn accept(self: &Arc<Self>, desk: &Desk) {
+    pub(super) async fn accept(self: &Arc<Self>, listener: &TcpListener, desk: &Desk) {
         // Waited for before, so that whoever is let in need not be sent away again.
         self.seats.vacant(desk.connections_max()).await;
-        let (stream, peer) = match self.listener.accept().await {
+        let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 if let Some(left_out) = self.failures.ask() {
@@ -95,8 +102,9 @@ impl Door {
         self.connections.spawn(served);
     }
 
-    /// Waits until every connection has ended, once the door is closing.
-    pub(super) async fn empty(&self) {
+    /// Lets nobody in any more, and waits until every connection has ended, once the door is closing.
+    pub(super) async fn shut(&self) {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.connections.close();
         self.connections.wait().await;
     }
