@@ -162,7 +162,7 @@ mod tests {
     struct Scene {
         lane: Lane,
         sink: Arc<Counting>,
-        verdicts: (mpsc::UnboundedSender<Verdict>, mpsc::UnboundedReceiver<Verdict>),
+        verdicts: (mpsc::Sender<Verdict>, mpsc::Receiver<Verdict>),
         _tasks: JoinSet<()>,
     }
 
@@ -174,7 +174,7 @@ mod tests {
             let parts = Parts { ledger: Arc::new(ledger), max_attempts: None, closing, gone };
             let mut tasks = JoinSet::new();
             let lane = Lane::open("app", sink.clone(), parts, &mut tasks);
-            Self { lane, sink, verdicts: mpsc::unbounded_channel(), _tasks: tasks }
+            Self { lane, sink, verdicts: mpsc::channel(INBOX), _tasks: tasks }
         }
 
         /// Hands over one of two ways of the same event.
@@ -182,7 +182,7 @@ mod tests {
             let event = Event::from_content(r#"{"EventType":"A","AEvent":{}}"#.to_owned());
             let told = self.verdicts.0.clone();
             let flight = Flight::stored(event, source.into(), time::wall_clock(), move |settled| {
-                told.send(settled.verdict).unwrap();
+                told.try_send(settled.verdict).unwrap();
             });
             self.lane.deliver(vec![Job::new(flight)]).await;
         }

@@ -1,7 +1,7 @@
 //! The rules that span several tables of the configuration.
 
 use super::section::{Section, shown};
-use super::source::{Ack, Type};
+use super::source::{Ack, SourceKind, Type};
 use super::{sink, source};
 
 /// Reports what is wrong between the tables rather than in one of them. `has_state_dir` says
@@ -21,6 +21,7 @@ pub(super) fn check(has_state_dir: bool, sources: &[source::Draft<'_>], sinks: &
             );
         }
     }
+    check_listeners(sources);
     for sink in sinks {
         check_name(&sink.section);
         check_sources(sink, sources);
@@ -40,6 +41,22 @@ fn needs_state_dir(source: &source::Draft<'_>, give: &str) {
             &format!("{give}, or set ack = \"delivered\""),
         ),
         _ => source.section.absence("ack", "\"spooled\" needs a state directory", give),
+    }
+}
+
+/// No two sources can listen on one address.
+fn check_listeners(sources: &[source::Draft<'_>]) {
+    let listening = sources.iter().filter_map(|source| {
+        let SourceKind::Callback(callback) = &source.config.as_ref()?.kind else { return None };
+        Some((&source.section, callback.listen)).filter(|(_, listen)| listen.port() != 0)
+    });
+    let listening: Vec<_> = listening.collect();
+    for (at, (section, listen)) in listening.iter().enumerate() {
+        let before = listening.iter().take(at).find(|(_, other)| other == listen);
+        if let Some((other, _)) = before {
+            let problem = format!("is {listen}, where sources.{} listens", other.name());
+            section.mistake("listen", &problem, "another port");
+        }
     }
 }
 

@@ -18,7 +18,7 @@ const MINIMAL: &str = "[sources.main]\n[sinks.app]\ntype = \"stdout\"\n";
 fn variables(name: &str) -> Option<String> {
     match name {
         "VOD_SECRET_ID" => Some("AKIDexample".to_owned()),
-        "VOD_SECRET_KEY" | "APP_TOKEN" => Some(secrets::SENTINEL.to_owned()),
+        "VOD_SECRET_KEY" | "VOD_SIGN_KEY" | "APP_TOKEN" => Some(secrets::SENTINEL.to_owned()),
         // What a variable holds cannot change the structure of the file.
         "HOSTILE" => Some("\"\n[sinks.evil]\ntype = \"stdout\" # ${VOD_SECRET_ID} $$".to_owned()),
         _ => None,
@@ -104,7 +104,7 @@ fn the_effective_configuration_is_the_same_configuration() {
         let again = parse(config.effective()).unwrap();
         assert_eq!(again.effective(), config.effective());
         let masked = |name: &str| match name {
-            "VOD_SECRET_KEY" | "APP_TOKEN" => Some("********".to_owned()),
+            "VOD_SECRET_KEY" | "VOD_SIGN_KEY" | "APP_TOKEN" => Some("********".to_owned()),
             name => variables(name),
         };
         let mut expected = Config::parse("config.toml", &text, &masked).unwrap();

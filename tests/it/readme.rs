@@ -95,7 +95,9 @@ fn the_emulators_flags_and_faults_are_all_there() {
 #[test]
 fn every_configuration_is_right() {
     let secrets = tempfile::tempdir().unwrap();
-    fs::write(secrets.path().join("vod-secret-key"), "secret\n").unwrap();
+    for key in ["vod-secret-key", "vod-sign-key"] {
+        fs::write(secrets.path().join(key), "secret\n").unwrap();
+    }
     let variables = |name: &str| match name {
         "CREDENTIALS_DIRECTORY" => secrets.path().to_str().map(str::to_owned),
         _ => Some(name.to_lowercase()),

@@ -106,7 +106,7 @@ fn read_sign_key(section: &Section<'_>) -> Option<Secret> {
     let text = key.expose();
     if text.is_empty() {
         section.mistake("sign_key", "is empty", "the SignKey of VOD's callback settings");
-    } else if text.len() > 32 || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    } else if text.len() > 32 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         let problem = "is not a key that VOD takes";
         section.mistake("sign_key", problem, "up to 32 letters and digits");
     }

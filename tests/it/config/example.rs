@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::parse;
+use vod_relay::config::Config;
+
+use super::{parse, variables};
 
 const EXAMPLE: &str = include_str!("../../../config.toml.example");
 
@@ -56,16 +58,24 @@ fn the_example_works_with_all_of_its_keys() {
 
 #[test]
 fn the_example_shows_the_defaults() {
-    let least = "[sinks.archive]\ntype = \"file\"\npath = \"/var/lib/vod-relay/events.jsonl\"\n\
+    let least = "[sources.hook]\ntype = \"callback\"\n\
+                 [sinks.archive]\ntype = \"file\"\npath = \"/var/lib/vod-relay/events.jsonl\"\n\
                  [sinks.script]\ntype = \"command\"\n\
                  command = [\"/usr/local/bin/on-vod-event\", \"--quiet\"]\n\
                  [sinks.print]\ntype = \"stdout\"\n";
-    let effective = parse(&format!("{EXAMPLE}\n{least}")).unwrap().effective().to_owned();
+    // The spool of the listener needs a place.
+    let variables = |name: &str| match name {
+        "STATE_DIRECTORY" => Some("/var/lib/vod-relay".to_owned()),
+        name => variables(name),
+    };
+    let config = Config::parse("config.toml", &format!("{EXAMPLE}\n{least}"), &variables);
+    let effective = config.unwrap().effective().to_owned();
     let shown = entries(EXAMPLE);
     let secret = |line: &str| line.contains("********") || line.starts_with("secret_id");
     for (table, line) in entries(&effective).into_iter().filter(|(_, line)| !secret(line)) {
-        // What a sink has in common with the first one is shown with that one.
-        let common = table.starts_with("[sinks.") && shown.contains(&("[sinks.app]", line));
+        // What a source or a sink has in common with the first one is shown with that one.
+        let first = if table.starts_with("[sinks.") { "[sinks.app]" } else { "[sources.main]" };
+        let common = table.contains('.') && shown.contains(&(first, line));
         assert!(common || shown.contains(&(table, line)), "{table} has the default {line}");
     }
 }
@@ -78,6 +88,7 @@ fn the_example_has_every_key() {
         ("[log]", ""),
         ("[sources.main]", ""),
         ("[sources.main.credentials]", ""),
+        ("[sources.hook]", "type = \"callback\""),
         ("[sinks.app]", "type = \"webhook\"\nurl = \"https://a.example\""),
         ("[sinks.archive]", "type = \"file\"\npath = \"/a\""),
         ("[sinks.script]", "type = \"command\"\ncommand = [\"/a\"]"),
@@ -89,10 +100,14 @@ fn the_example_has_every_key() {
         let (_, known) = error.split_once("(known here: ").expect(&error);
         let (known, _) = known.split_once(")\n").unwrap();
         for key in known.split(", ").filter(|key| *key != "credentials") {
-            // What all sinks have in common is shown with the first.
-            let common = ["format", "timeout", "sources", "events", "when", "max_attempts"];
-            let common = common.contains(&key);
-            let table = if common && table.starts_with("[sinks") { "[sinks.app]" } else { table };
+            // What all sinks, or all sources, have in common is shown with the first.
+            let of_sinks = ["format", "timeout", "sources", "events", "when", "max_attempts"];
+            let of_sources = ["sub_app_id", "max_in_flight", "unrouted"];
+            let table = match table {
+                "[sources.hook]" if of_sources.contains(&key) => "[sources.main]",
+                _ if table.starts_with("[sinks") && of_sinks.contains(&key) => "[sinks.app]",
+                _ => table,
+            };
             let line = format!("{key} = ");
             let found = shown.iter().any(|(t, l)| *t == table && l.starts_with(&line));
             assert!(found, "{table} lacks {key}");

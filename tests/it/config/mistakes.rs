@@ -165,6 +165,82 @@ fn in_a_source() {
 }
 
 #[test]
+fn in_a_source_that_listens() {
+    let text = |line: &str| {
+        format!(
+            "[relay]\nstate_dir = \"/a\"\n[sources.hook]\ntype = \"callback\"\n{line}\n\
+             [sinks.app]\ntype = \"stdout\"\n"
+        )
+    };
+    let key = "(up to 32 letters and digits)";
+    for (line, mistake) in [
+        (
+            "listen = \"8080\"",
+            "listen: \"8080\" is no IP address with a port (for example \"127.0.0.1:8080\")",
+        ),
+        (
+            "path = \"callback\"",
+            "path: \"callback\" is no path of a URL (for example \"/vod/callback\")",
+        ),
+        (
+            "path = \"/a?b=c\"",
+            "path: \"/a?b=c\" is no path of a URL (for example \"/vod/callback\")",
+        ),
+        ("sign_key = \"\"", "sign_key: is empty (the SignKey of VOD's callback settings)"),
+        ("sign_key = \"a b\"", &format!("sign_key: is not a key that VOD takes {key}")),
+        (
+            "sign_key = \"000000000011111111112222222222333\"",
+            &format!("sign_key: is not a key that VOD takes {key}"),
+        ),
+        (
+            "trusted_addresses = [\"vod\"]",
+            "trusted_addresses: holds \"vod\", which is no address and no range \
+             (for example [\"10.0.0.0/8\", \"192.0.2.7\"])",
+        ),
+        (
+            "max_body_size = \"17 MiB\"",
+            "max_body_size: is more than any event has (at most \"16 MiB\")",
+        ),
+        (
+            "max_connections = 1",
+            "max_connections: 1 is out of range (a whole number from 16 to 65536)",
+        ),
+        (
+            "reply_timeout = \"0s\"",
+            "reply_timeout: 0s is out of range (a duration from 100ms to 1m, for example \"4s\")",
+        ),
+        (
+            "request_timeout = \"2m\"",
+            "request_timeout: 2m is out of range \
+             (a duration from 100ms to 1m, for example \"5s\")",
+        ),
+    ] {
+        let column = line.find("= ").unwrap() + 3;
+        assert_eq!(mistakes(&text(line)), format!("5:{column}: sources.hook.{mistake}"));
+    }
+    assert_eq!(
+        mistakes(&text("endpoint = \"https://vod.example\"\ncredentials = 7")),
+        "5:12: sources.hook.endpoint: belongs to type = \"pull\" \
+         (remove it, or set type = \"pull\")\n\
+         6:15: sources.hook.credentials: belongs to type = \"pull\" \
+         (remove it, or set type = \"pull\")"
+    );
+    assert_eq!(
+        mistakes("[sources.hook]\ntype = \"callback\"\n[sinks.app]\ntype = \"stdout\"\n"),
+        "1:1: sources.hook.ack: is \"spooled\" unless it is set, which needs a state directory: VOD \
+         waits 5 s for an answer and sends an event 3 times at most, so it is kept on disk first \
+         (give [relay] a state_dir, or set ack = \"delivered\")"
+    );
+    let two = "[sources.a]\ntype = \"callback\"\nack = \"delivered\"\n\
+               [sources.b]\ntype = \"callback\"\nack = \"delivered\"\n\
+               [sinks.app]\ntype = \"stdout\"\n";
+    assert_eq!(
+        mistakes(two),
+        "4:1: sources.b.listen: is 127.0.0.1:8080, where sources.a listens (another port)"
+    );
+}
+
+#[test]
 fn in_credentials() {
     let id = "secret_id = \"id\"\n";
     let blanks = "(printable ASCII without blanks)";
