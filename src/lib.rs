@@ -13,7 +13,7 @@
 //! * Events under way: [`flight`] until they are settled, [`ledger`] once they are.
 //! * Delivery: a [`lane`] for each sink.
 //! * What leads to the lanes: [`fanout`] from the sources, [`spool`] from local disk.
-//! * The ends of a source: [`source`] pulls, [`confirm`] confirms.
+//! * The ends of a source: [`source`] pulls or listens, [`confirm`] confirms or answers.
 //! * Assembly: [`config`], [`relay`], and the [`emulator`] beside them.
 //! * The command line: [`logging`], [`signals`], [`cli`].
 

@@ -140,11 +140,14 @@ impl Intake {
             }
             Err(error) => {
                 leases.iter().for_each(|(id, _, _)| progress.left(*id));
+                let is_pulled =
+                    |(_, lease, _): &(_, Lease, _)| matches!(lease.claim, Claim::Handle(_));
+                let pauses = if leases.iter().any(is_pulled) { ", and pulling pauses" } else { "" };
                 if let Some(left_out) = self.unspooled.ask() {
                     tracing::error!(
                         source.name = %self.in_flight.source(),
                         left_out,
-                        "events are not confirmed: {error}"
+                        "events are not confirmed{pauses}: {error}"
                     );
                 }
                 false

@@ -22,6 +22,9 @@ use super::seats::Taken;
 /// The most bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
+/// The most bytes that are read of a connection and not yet looked at.
+const READ_BYTES_MAX: usize = 32 << 10;
+
 /// How long a client that was answered early may go on sending, so that it gets to read the answer:
 /// a connection that is closed while there is something unread is reset.
 const LINGER: Duration = Duration::from_secs(1);
@@ -47,7 +50,7 @@ pub(super) async fn serve(stream: TcpStream, seat: Taken, door: Arc<Door>, head_
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(head_timeout);
-    builder.max_header_size(HEAD_BYTES_MAX);
+    builder.max_header_size(HEAD_BYTES_MAX).max_buf_size(READ_BYTES_MAX);
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut is_closing = false;
     let ended = loop {
