@@ -5,8 +5,11 @@
 //! for byte as VOD wrote it, with nothing but its handle cut out. On text that is not well-formed
 //! nothing panics; the walk just ends early.
 
+mod outline;
+
 use std::borrow::Cow;
-use std::ops::Range;
+
+pub use self::outline::{Field, Outline, Value};
 
 /// One member of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,16 +87,10 @@ fn unescape(inside: &str) -> Option<Cow<'_, str>> {
 
 /// The object's text without the member at `index`; all other bytes stay as they are.
 pub fn without_member(text: &str, index: usize) -> String {
-    let all: Vec<_> = members(text).take(index + 2).collect();
-    let Some(member) = all.get(index) else { return text.to_owned() };
-    // With the member goes the comma that joined it: the one behind it, or for the last member
-    // the one before it.
-    let cut: Range<usize> = match (all.get(index + 1), index.checked_sub(1)) {
-        (Some(next), _) => member.start..next.start,
-        (None, Some(previous)) => all[previous].end..member.end,
-        (None, None) => member.start..member.end,
-    };
-    [&text[..cut.start], &text[cut.end..]].concat()
+    match Outline::of(text).root().cut(index) {
+        Some(cut) => [&text[..cut.start], &text[cut.end..]].concat(),
+        None => text.to_owned(),
+    }
 }
 
 /// The text on one line: line breaks and the indentation behind them are dropped.
@@ -101,7 +98,7 @@ pub fn without_member(text: &str, index: usize) -> String {
 /// Inside a JSON string a line break is always an escape, so only white space between the tokens
 /// is touched. Text without line breaks comes back untouched.
 pub fn on_one_line(text: &str) -> Cow<'_, str> {
-    if !text.contains(['\n', '\r']) {
+    if memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
     let lines = text.split(['\n', '\r']);
@@ -181,6 +178,29 @@ fn string_end(bytes: &[u8], start: usize) -> usize {
 }
 
 #[cfg(test)]
+mod fixture {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    /// Any JSON.
+    pub(super) fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".*".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 48, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::hash_map(".*", inner, 0..6)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -230,23 +250,8 @@ mod tests {
         use proptest::prelude::*;
         use serde_json::Value;
 
+        use super::super::fixture::any_json;
         use super::super::*;
-
-        fn any_json() -> impl Strategy<Value = Value> {
-            let leaf = prop_oneof![
-                Just(Value::Null),
-                any::<bool>().prop_map(Value::from),
-                any::<i64>().prop_map(Value::from),
-                ".*".prop_map(Value::from),
-            ];
-            leaf.prop_recursive(4, 48, 6, |inner| {
-                prop_oneof![
-                    prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-                    prop::collection::hash_map(".*", inner, 0..6)
-                        .prop_map(|map| Value::Object(map.into_iter().collect())),
-                ]
-            })
-        }
 
         proptest! {
             #[test]
