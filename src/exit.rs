@@ -16,3 +16,17 @@ pub const LEFT_OVER: u8 = 75;
 pub const CREDENTIALS: u8 = 77;
 /// The configuration is wrong.
 pub const CONFIG: u8 = 78;
+
+/// What each code means to a user: the words of `--help` and of the manual page.
+pub const MEANINGS: [(u8, &str); 7] = [
+    (OK, "all is well; with --once: every event pulled was delivered and confirmed"),
+    (INTERNAL, "an internal failure"),
+    (USAGE, "wrong usage"),
+    (UNREACHABLE, "VOD could not be reached (--once)"),
+    (
+        LEFT_OVER,
+        "--once left events undelivered or unconfirmed; they come again. A replay left dead letters",
+    ),
+    (CREDENTIALS, "VOD refused the credentials"),
+    (CONFIG, "the configuration is wrong"),
+];
