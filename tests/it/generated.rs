@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use clap::CommandFactory as _;
 use vod_relay::cli::Cli;
 use vod_relay::exit;
+
+use crate::tool::installed;
 
 const README: &str = include_str!("../../README.md");
 
@@ -161,19 +163,4 @@ fn printed(args: &[&str]) -> String {
     let output = program(args).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
-}
-
-/// What a tool says that may not be installed; in CI every one is.
-fn installed(command: &mut Command) -> Option<Output> {
-    match command.output() {
-        Ok(output) => Some(output),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let tool = command.get_program().to_string_lossy().into_owned();
-            // Past the test runner, which would keep it for itself.
-            let _ = writeln!(io::stderr(), "skipped: there is no {tool} on this machine");
-            assert!(std::env::var_os("CI").is_none(), "in CI nothing is skipped");
-            None
-        }
-        Err(error) => panic!("cannot run {command:?}: {error}"),
-    }
 }

@@ -15,4 +15,5 @@ mod stories;
 mod systemd;
 mod tc3;
 mod tidy;
+mod tool;
 mod world;
