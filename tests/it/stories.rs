@@ -6,6 +6,7 @@ mod cli;
 mod clock;
 #[cfg(debug_assertions)]
 mod crash;
+mod credentials;
 mod damage;
 mod dead_letters;
 mod delivery;
