@@ -112,15 +112,15 @@ pub(super) struct EmulateArgs {
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
 
-    /// The token that AssumeRoleWithWebIdentity takes. Without it nobody gets credentials there.
+    /// The token that STS takes for temporary credentials. Without it nobody gets any there.
     #[arg(long, value_name = "TOKEN")]
     web_identity_token: Option<Secret>,
 
-    /// The ProviderId that must come with that token, instead of any.
+    /// The provider id that must come with that token, instead of any.
     #[arg(long, value_name = "ID", requires = "web_identity_token")]
     provider_id: Option<String>,
 
-    /// The RoleArn that must come with that token, instead of any.
+    /// The role ARN that must come with that token, instead of any.
     #[arg(long, value_name = "ARN", requires = "web_identity_token")]
     role_arn: Option<String>,
 

@@ -1,4 +1,4 @@
-//! Credentials for the identity that Kubernetes (TKE) gives to a container, by OpenID Connect.
+//! Credentials for the identity that Kubernetes (TKE) gives to a container (OIDC).
 //!
 //! The cluster sets `TKE_REGION`, `TKE_PROVIDER_ID`, `TKE_ROLE_ARN` and
 //! `TKE_WEB_IDENTITY_TOKEN_FILE`, and writes a new token into that file now and then. The token

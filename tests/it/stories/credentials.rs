@@ -8,7 +8,7 @@ use vod_relay::emulator::{Account, Options};
 use vod_relay::secret::Secret;
 use vod_relay::tencent::credential::{Oidc, Outside, Provider as _};
 
-use crate::world::{App, Ended, Relay, World, eventually};
+use crate::world::{App, Closed, Ended, Relay, World, eventually};
 
 const ROLE: &str = "vod-relay";
 const TOKEN: &str = "eyJhbGciOi.container-token";
@@ -113,7 +113,7 @@ async fn the_chain_takes_the_first_that_has_some() {
 
     let (world, relay) = everything().await;
     is_all_right(&relay.once().await);
-    assert_eq!(callers(&world), [other.secret_id.clone()]);
+    assert_eq!(callers(&world), [&*other.secret_id]);
     let asked = world.vod.state().credentials;
     assert_eq!((asked.metadata_requests, asked.sts_requests), (0, 0));
 
@@ -150,9 +150,10 @@ async fn a_metadata_service_that_never_answers_does_not_hold_up_the_chain() {
     assert_eq!(world.vod.state().credentials.sts_requests, 1);
 
     // Where the role is asked for there is nothing else to take: it is an outage.
-    drop(silence);
+    let closed = Closed::new();
+    let down = closed.url.trim_end_matches("/vod");
     let relay = cvm_role(&world, &App::new().await);
-    let ended = relay.moved(&metadata, &format!("metadata_endpoint = \"{silent}\"")).once().await;
+    let ended = relay.moved(&metadata, &format!("metadata_endpoint = \"{down}\"")).once().await;
     assert_eq!(ended.code, Some(69), "{ended:?}");
     assert!(ended.stderr.contains("cannot be reached: connection refused"), "{ended:?}");
 }
@@ -184,12 +185,12 @@ async fn what_lacks_is_told_with_its_place() {
 }
 
 #[tokio::test]
-async fn credentials_that_live_three_seconds_never_end_under_a_call() {
-    let world = World::with(issuing(Duration::from_secs(3))).await;
+async fn credentials_that_live_seconds_never_end_under_a_call() {
+    let world = World::with(issuing(Duration::from_secs(5))).await;
     let app = App::new().await;
     let running = cvm_role(&world, &app).start();
     // Long enough for several of them, one after the other.
-    flow(&world, &app, || world.vod.state().credentials.issued < 5).await;
+    flow(&world, &app, || world.vod.state().credentials.issued < 3).await;
     is_all_right(&running.stop().await);
     let state = world.vod.state();
     assert_eq!(state.credentials.refused_calls, 0, "{:?}", state.errors);
