@@ -234,6 +234,36 @@ pub(crate) fn is_name(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn read(answer: &str) -> Result<Found, String> {
+        let cvm_role = CvmRole::new(METADATA.parse().unwrap(), None, true);
+        let issued = serde_json::from_str(answer).unwrap();
+        cvm_role.read("r", issued, &HeaderMap::new()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_answer_that_is_no_success_is_told_with_its_code() {
+        let place = "the metadata service http://metadata.tencentyun.com/";
+        assert_eq!(
+            read(r#"{"Code":"RoleNotTrusted"}"#).unwrap_err(),
+            format!(
+                "{place}: it has no credentials of the role r (Code \"RoleNotTrusted\"); check the \
+                 role and who may take it"
+            )
+        );
+        let whole = |time: u64| {
+            format!(
+                r#"{{"Code":"Success","TmpSecretId":"i","TmpSecretKey":"k","Token":"t",
+                     "Expiration":"2026-11-20T10:00:00Z","ExpiredTime":{time}}}"#
+            )
+        };
+        let now = time::unix_seconds(time::wall_clock());
+        assert_eq!(read(&whole(now + 60)).unwrap().credential.secret_id, "i");
+        let over = format!("{place} sent credentials whose time is over");
+        assert_eq!(read(&whole(now - 60)).unwrap_err(), over);
+        let lacks = format!("{place} sent credentials that lack a part");
+        assert_eq!(read(&whole(now + 60).replace("TmpSecretId", "Id")).unwrap_err(), lacks);
+    }
+
     #[test]
     fn names_of_roles_are_told_from_pages_for_people() {
         for name in ["CVMas", "vod-relay_1", "a.b@c+d=e,f"] {

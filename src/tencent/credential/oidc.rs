@@ -235,7 +235,10 @@ fn refusal(error: &CallError) -> ProviderError {
     }
     match error.class {
         Class::Transient | Class::Throttled | Class::Cancelled => ProviderError::transient(text),
-        Class::Clock | Class::Token | Class::Credentials | Class::Parameter | Class::Permanent => {
+        Class::Clock => {
+            ProviderError::permanent(text + "; set this machine's clock, for example with NTP")
+        }
+        Class::Token | Class::Credentials | Class::Parameter | Class::Permanent => {
             let advice = format!(
                 "; check {PROVIDER_ID}, {ROLE_ARN}, the token in the file of {TOKEN_FILE}, and who \
                  may take the role"

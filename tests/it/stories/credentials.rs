@@ -255,15 +255,20 @@ fn relay_of_oidc(world: &World, app: &App) -> Relay {
 }
 
 #[tokio::test]
-async fn sts_that_is_down_at_the_start_is_waited_for() {
+async fn services_that_are_down_at_the_start_are_waited_for() {
     let world = World::with(hours()).await;
     let app = App::new().await;
-    world.vod.set_issuing(false);
-    let running = in_container(&world, relay_of_oidc(&world, &app)).start();
-    running.says("the credentials cannot be fetched now").await;
-    world.vod.set_issuing(true);
-    flow(&world, &app, || false).await;
-    is_all_right(&running.stop().await);
+    let container = || in_container(&world, relay_of_oidc(&world, &app));
+    let machine = || chain(&world, &app);
+    let relays: [&dyn Fn() -> Relay; 2] = [&container, &machine];
+    for relay in relays {
+        world.vod.set_issuing(false);
+        let running = relay().start();
+        running.says("the credentials cannot be fetched now").await;
+        world.vod.set_issuing(true);
+        flow(&world, &app, || false).await;
+        is_all_right(&running.stop().await);
+    }
 }
 
 #[tokio::test]
@@ -351,5 +356,38 @@ async fn a_change_of_files_is_noticed_before_the_old_key_is_revoked() {
     is_all_right(&running.stop().await);
     let state = world.vod.state();
     assert_eq!(state.credentials.refused_calls, 0, "{:?}", state.errors);
+    assert_eq!((state.counts.confirmed, state.counts.redelivered), (state.counts.pushed, 0));
+}
+
+#[tokio::test]
+async fn a_change_of_the_profile_file_is_noticed_before_the_old_key_is_revoked() {
+    let (world, [old, new]) = rotating().await;
+    write_profile(&world, &old);
+    let app = App::new().await;
+    let running = relay(&world, &app, "provider = \"profile\"").start();
+    flow(&world, &app, || false).await;
+    write_profile(&world, &new);
+    flow(&world, &app, || !callers(&world).contains(&new.secret_id)).await;
+    world.vod.revoke(&old.secret_id);
+    flow(&world, &app, || false).await;
+    is_all_right(&running.stop().await);
+    let state = world.vod.state();
+    assert_eq!(state.credentials.refused_calls, 0, "{:?}", state.errors);
+    assert_eq!((state.counts.confirmed, state.counts.redelivered), (state.counts.pushed, 0));
+}
+
+#[tokio::test]
+async fn a_file_that_is_half_written_stops_nothing() {
+    let (world, [_, new]) = rotating().await;
+    let app = App::new().await;
+    let running = from_files(&world, &app).start();
+    flow(&world, &app, || false).await;
+    let cut_off = Account { secret_key: new.secret_key[..4].to_owned(), ..new };
+    write_files(&world, &cut_off);
+    flow(&world, &app, || world.vod.state().credentials.refused_calls == 0).await;
+    running.says("VOD refuses the new credentials AKIDnumb").await;
+    flow(&world, &app, || false).await;
+    is_all_right(&running.stop().await);
+    let state = world.vod.state();
     assert_eq!((state.counts.confirmed, state.counts.redelivered), (state.counts.pushed, 0));
 }
