@@ -8,6 +8,7 @@
 //! Nothing here reads the process environment or a clock by itself: the outside world comes in as an
 //! [`Outside`], time with [`crate::time`].
 
+mod backoff;
 pub mod configured;
 pub mod cvm_role;
 pub mod env;

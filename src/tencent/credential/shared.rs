@@ -1,18 +1,14 @@
 //! The credentials that all calls of a source share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
+use super::backoff::Backoff;
 use super::{
     Configured, Credential, CredentialError, CvmRole, Env, Files, Found, Oidc, Outside, Preview,
     Profile, Provider, Shortened, Term,
 };
 use crate::quiet::Quiet;
-use crate::retry::{Delays, Policy};
-use crate::time::{self, Instant};
-
-/// Between fetches that fail, or that bring again what VOD refused.
-const RETRY: Policy = Policy { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
+use crate::time;
 
 type Fetched = Result<Arc<Credential>, CredentialError>;
 
@@ -41,9 +37,11 @@ struct State {
     last: Option<Fetched>,
     /// How many fetches have ended.
     flights: u64,
-    /// Before this, fetching would only bother the provider.
-    not_before: Option<Instant>,
-    delays: Delays,
+    /// Fetches that failed.
+    failed: Backoff,
+    /// Fetches that brought nothing in the place of what VOD had refused. They are put off for
+    /// themselves: a refusal is news, whatever has failed before it.
+    useless: Backoff,
 }
 
 #[derive(Debug, Clone)]
@@ -61,8 +59,8 @@ impl Credentials {
             provider: None,
             last: None,
             flights: 0,
-            not_before: None,
-            delays: RETRY.delays(),
+            failed: Backoff::default(),
+            useless: Backoff::default(),
         };
         let (state, flight, failures) = (Mutex::new(state), Arc::default(), Quiet::default());
         Self(Arc::new(Inner { chain, state, flight, failures }))
@@ -98,13 +96,13 @@ impl Credentials {
             let state = self.state();
             let now = time::now();
             if let Some(held) = state.held.as_ref().filter(|held| held.term.is_valid_at(now)) {
-                if held.term.is_due_at(now) && state.may_fetch(now) {
+                if held.term.is_due_at(now) && state.failed.is_over() {
                     self.renew();
                 }
                 return Ok(Arc::clone(&held.credential));
             }
             match &state.last {
-                Some(Err(error)) if !state.may_fetch(now) => return Err(error.clone()),
+                Some(Err(error)) if !state.failed.is_over() => return Err(error.clone()),
                 _ => state.flights,
             }
         };
@@ -125,7 +123,7 @@ impl Credentials {
                 (Some(held), _) if held.credential != *refused => {
                     return Ok(Arc::clone(&held.credential));
                 }
-                (_, Some(last)) if !state.may_fetch(time::now()) => return last.clone(),
+                (_, Some(last)) if !state.useless.is_over() => return last.clone(),
                 _ => state.flights,
             }
         };
@@ -144,11 +142,10 @@ impl Credentials {
                 );
                 state.held.as_ref().map_or(fetched, |held| Ok(Arc::clone(&held.credential)))
             }
-            Ok(same) => {
-                state.not_before = Some(time::now() + state.delays.next_delay());
-                Ok(same)
+            useless => {
+                state.useless.failed();
+                useless
             }
-            Err(error) => Err(error),
         }
     }
 
@@ -220,7 +217,7 @@ impl Credentials {
                 Ok(state.adopt(found, &*self.0.chain[provider]))
             }
             Err(error) => {
-                state.not_before = Some(time::now() + state.delays.next_delay());
+                state.failed.failed();
                 Err(error)
             }
         };
@@ -255,10 +252,6 @@ impl Credentials {
 }
 
 impl State {
-    fn may_fetch(&self, now: Instant) -> bool {
-        self.not_before.is_none_or(|not_before| not_before <= now)
-    }
-
     /// Takes what was found. The same keys stay what they are, so that nobody takes them for others.
     fn adopt(&mut self, found: Found, provider: &dyn Provider) -> Arc<Credential> {
         let Found { credential, term } = found;
@@ -273,7 +266,7 @@ impl State {
         }
         let credential = Arc::new(credential);
         self.previous = self.held.replace(Held { credential: Arc::clone(&credential), term });
-        (self.not_before, self.delays) = (None, RETRY.delays());
+        (self.failed, self.useless) = Default::default();
         credential
     }
 
@@ -291,8 +284,10 @@ impl State {
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
+    use std::time::Duration;
 
     use super::*;
+    use crate::tencent::credential::backoff::RETRY;
     use crate::tencent::credential::{BoxFuture, ProviderError, cvm_role, oidc};
 
     type Answer = Result<Option<Found>, ProviderError>;
@@ -425,6 +420,21 @@ mod tests {
             tokio::time::advance(SECOND / 20).await;
         }
         assert!(script.left() > 50, "{} left", script.left());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_news_whatever_has_failed_before_it() {
+        let first = found("a", Term::watched());
+        let answers = std::iter::once(first).chain((0..9).map(|_| broken())).chain([lasting("b")]);
+        let (script, credentials) = Script::credentials(answers);
+        let a = credentials.current().await.unwrap();
+        while script.left() > 1 {
+            assert_eq!(id(&credentials).await, "a");
+            tokio::time::sleep(SECOND / 10).await;
+        }
+        // The ninth failure has ended, and the next fetch would come much later.
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(credentials.refresh(&a).await.unwrap().secret_id, "b");
     }
 
     #[tokio::test(start_paused = true)]
