@@ -190,7 +190,7 @@ impl Oidc {
         let exchange = async {
             let response = wire.post(ACTION, headers(identity, now), body).await?;
             let raw = wire.read(ACTION, response, sent).await?;
-            let issued: Issued = wire.content(ACTION, &raw)?.read(ACTION)?;
+            let issued: Issued = raw.content?.read(ACTION)?;
             Ok((issued, raw.headers))
         };
         let (issued, headers) = exchange.await.map_err(|error| refusal(&error))?;

@@ -89,6 +89,16 @@ async fn flow(world: &World, app: &App, mut while_: impl FnMut() -> bool) {
     }
 }
 
+/// Lets events flow, and then others for which no call is refused.
+async fn flow_without_refusals(world: &World, app: &App) {
+    flow(world, app, || false).await;
+    world.until_confirmed(world.vod.state().counts.pushed).await;
+    let refused = world.vod.state().credentials.refused_calls;
+    flow(world, app, || false).await;
+    world.until_confirmed(world.vod.state().counts.pushed).await;
+    assert_eq!(world.vod.state().credentials.refused_calls, refused);
+}
+
 #[tokio::test]
 async fn the_chain_takes_the_first_that_has_some() {
     let other = Account {
@@ -221,14 +231,13 @@ async fn revoked_credentials_are_replaced_at_once() {
     let running = in_container(&world, chain(&world, &app)).start();
     flow(&world, &app, || false).await;
     world.vod.end_credentials();
-    flow(&world, &app, || false).await;
+    flow_without_refusals(&world, &app).await;
     let ended = running.stop().await;
     is_all_right(&ended);
     assert!(!ended.stderr.contains("ERROR"), "{ended:?}");
     let state = world.vod.state();
     assert_eq!(state.credentials.issued, 2);
-    assert!(state.errors["AuthFailure.TokenFailure"] <= 3, "{:?}", state.errors);
-    assert_eq!(state.counts.confirmed, state.counts.pushed);
+    assert_eq!((state.counts.confirmed, state.counts.redelivered), (state.counts.pushed, 0));
 }
 
 #[tokio::test]
@@ -330,13 +339,12 @@ async fn a_key_in_files_is_changed_while_events_flow() {
     flow(&world, &app, || false).await;
     write_files(&world, &new);
     world.vod.revoke(&old.secret_id);
-    flow(&world, &app, || false).await;
+    flow_without_refusals(&world, &app).await;
     let ended = running.stop().await;
     is_all_right(&ended);
     assert!(ended.stderr.contains("using the credentials AKIDnumb"), "{ended:?}");
     let state = world.vod.state();
     assert_eq!((state.counts.confirmed, state.counts.redelivered), (state.counts.pushed, 0));
-    assert!(state.errors["AuthFailure.SecretIdNotFound"] <= 3, "{:?}", state.errors);
 }
 
 #[tokio::test]
