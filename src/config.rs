@@ -25,7 +25,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 pub use check::check;
-pub use credentials::CredentialsConfig;
+pub use credentials::{CredentialsConfig, Endpoints};
 pub use error::ConfigError;
 pub use log::{Log, LogFormat};
 pub use relay::Relay;

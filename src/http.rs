@@ -277,7 +277,8 @@ fn read(path: &Path) -> Result<Vec<u8>, ClientError> {
     fs::read(path).map_err(|source| ClientError::Read { path: path.display().to_string(), source })
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether a URL leads to this machine itself.
+pub fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
-use crate::secret::MASK;
+use crate::secret::{MASK, Secret};
 
 use super::faults::Faults;
 
@@ -37,6 +37,16 @@ pub struct Options {
     pub bad_handle: BadHandle,
     /// What the dice of the faults start from; `None` takes another one each time.
     pub seed: Option<u64>,
+    /// The role whose credentials the metadata service gives. Default: none, it answers 404.
+    pub role: Option<String>,
+    /// The token that STS takes for credentials. Default: none, STS refuses.
+    pub web_identity_token: Option<Secret>,
+    /// The `ProviderId` that goes with the token. Default: any.
+    pub provider_id: Option<String>,
+    /// The `RoleArn` that goes with the token. Default: any.
+    pub role_arn: Option<String>,
+    /// How long temporary credentials live. Default 2 h.
+    pub credential_lifetime: Duration,
 }
 
 impl Default for Options {
@@ -52,6 +62,11 @@ impl Default for Options {
             clock_skew: ClockSkew::default(),
             bad_handle: BadHandle::default(),
             seed: None,
+            role: None,
+            web_identity_token: None,
+            provider_id: None,
+            role_arn: None,
+            credential_lifetime: Duration::from_secs(7200),
         }
     }
 }

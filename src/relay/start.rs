@@ -1,12 +1,12 @@
 //! What can go wrong before the relay runs: sinks that cannot be opened, clients that cannot be built.
 
-use crate::config::{CredentialsConfig, SourceConfig};
+use crate::config::SourceConfig;
 use crate::exit;
 use crate::http::ClientError;
 use crate::sink::OpenError;
 use crate::store::StoreError;
 use crate::tencent::client::{Client, Settings};
-use crate::tencent::credential::{Credential, Credentials, Flawed, Outside};
+use crate::tencent::credential::{Flawed, Outside};
 
 /// Why the relay cannot start, or cannot take over a new configuration.
 #[derive(Debug, thiserror::Error)]
@@ -58,14 +58,9 @@ impl StartError {
 /// The client of a source.
 pub(super) fn client(config: &SourceConfig) -> Result<Client, StartError> {
     let source_name = || config.name.clone();
-    let credentials = match &config.credentials {
-        CredentialsConfig::Fixed { secret_id, secret_key, token } => {
-            let credential = Credential::new(secret_id.clone(), secret_key.clone(), token.clone())
-                .map_err(|flaw| StartError::Credentials { source_name: source_name(), flaw })?;
-            Credentials::fixed(credential)
-        }
-        CredentialsConfig::Chain => Credentials::usual(Outside::of_this_process()),
-    };
+    let credentials = config.credentials.open(Outside::of_this_process());
+    let credentials =
+        credentials.map_err(|flaw| StartError::Credentials { source_name: source_name(), flaw })?;
     let settings = Settings {
         endpoint: config.endpoint.clone(),
         region: config.region.clone(),

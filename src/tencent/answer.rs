@@ -189,7 +189,7 @@ fn api_error(
 ) -> CallError {
     let class = Class::of_code(&code);
     let message = message.unwrap_or_default();
-    CallError { class, action, code: Some(code), message, request_id, retry_after: None }
+    CallError { code: Some(code), request_id, ..CallError::without_answer(action, class, message) }
 }
 
 #[cfg(test)]

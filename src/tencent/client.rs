@@ -178,9 +178,12 @@ impl Client {
                 () = stop.cancelled() => return Err(cancelled()),
                 () = limiter.turn() => {}
             }
-            let credential = self.credentials.current().await.map_err(|error| {
-                CallError::without_answer(action, Class::Credentials, error.to_string())
-            })?;
+            let credential = tokio::select! {
+                biased;
+                credential = self.credentials.current() => credential
+                    .map_err(|error| CallError::without_credentials(action, &error))?,
+                () = stop.cancelled() => return Err(cancelled()),
+            };
             let (sent, skew) = (time::now(), self.skew.seconds());
             let response = tokio::select! {
                 biased;
@@ -204,9 +207,17 @@ impl Client {
                 Class::Token | Class::Credentials if !fetched_anew => {
                     fetched_anew = true;
                     match self.credentials.refresh(&credential).await {
-                        Ok(fresh) if *fresh != *credential => {}
+                        Ok(fresh) if fresh != credential => {}
                         // The same ones again would be refused again.
-                        Ok(_) | Err(_) => return Err(error),
+                        Ok(_) => return Err(error),
+                        Err(why) if why.is_transient() => {
+                            let message = format!("{}; {why}", error.message);
+                            return Err(CallError { class: Class::Transient, message, ..error });
+                        }
+                        Err(why) => {
+                            let message = format!("{}; {why}", error.message);
+                            return Err(CallError { message, ..error });
+                        }
                     }
                 }
                 _ if is_empty_queue(&error) => {

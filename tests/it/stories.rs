@@ -7,6 +7,7 @@ mod clock;
 mod convert;
 #[cfg(debug_assertions)]
 mod crash;
+mod credentials;
 mod damage;
 mod dead_letters;
 mod delivery;

@@ -18,8 +18,19 @@ impl Section<'_> {
     ///
     /// `None` also stands for one that could not be had; that is reported here.
     pub fn secret(&self, key: &str) -> Option<Secret> {
-        let file_key = format!("{key}_file");
         let inline = self.inline_secret(key);
+        self.or_from_file(key, inline)
+    }
+
+    /// A text that is no secret, given in the same way.
+    pub fn string_or_file(&self, key: &str) -> Option<String> {
+        let inline = self.string(key).map(Secret::from);
+        self.or_from_file(key, inline).map(|text| text.expose().to_owned())
+    }
+
+    /// What stands in the file, if one is given.
+    fn or_from_file(&self, key: &str, inline: Option<Secret>) -> Option<Secret> {
+        let file_key = format!("{key}_file");
         let file = self.path(&file_key);
         match (inline, file) {
             // The name of the file is wrong, which is reported.

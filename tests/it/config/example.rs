@@ -59,13 +59,20 @@ fn the_example_shows_the_defaults() {
     let least = "[sinks.archive]\ntype = \"file\"\npath = \"/var/lib/vod-relay/events.jsonl\"\n\
                  [sinks.script]\ntype = \"command\"\n\
                  command = [\"/usr/local/bin/on-vod-event\", \"--quiet\"]\n\
+                 [sources.vm]\n[sources.vm.credentials]\nprovider = \"cvm-role\"\n\
+                 [sources.pod]\n[sources.pod.credentials]\nprovider = \"oidc\"\n\
                  [sinks.print]\ntype = \"stdout\"\n";
     let effective = parse(&format!("{EXAMPLE}\n{least}")).unwrap().effective().to_owned();
     let shown = entries(EXAMPLE);
     let secret = |line: &str| line.contains("********") || line.starts_with("secret_id");
     for (table, line) in entries(&effective).into_iter().filter(|(_, line)| !secret(line)) {
-        // What a sink has in common with the first one is shown with that one.
-        let common = table.starts_with("[sinks.") && shown.contains(&("[sinks.app]", line));
+        // What a sink or a source has in common with the first one is shown with that one.
+        let first = match table {
+            _ if table.starts_with("[sinks.") => "[sinks.app]",
+            _ if table.ends_with(".credentials]") => table,
+            _ => "[sources.main]",
+        };
+        let common = shown.contains(&(first, line));
         assert!(common || shown.contains(&(table, line)), "{table} has the default {line}");
     }
 }
@@ -78,6 +85,8 @@ fn the_example_has_every_key() {
         ("[log]", ""),
         ("[sources.main]", ""),
         ("[sources.main.credentials]", ""),
+        ("[sources.vm.credentials]", "provider = \"cvm-role\""),
+        ("[sources.pod.credentials]", "provider = \"oidc\""),
         ("[sinks.app]", "type = \"webhook\"\nurl = \"https://a.example\""),
         ("[sinks.archive]", "type = \"file\"\npath = \"/a\""),
         ("[sinks.script]", "type = \"command\"\ncommand = [\"/a\"]"),

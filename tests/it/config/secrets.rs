@@ -69,11 +69,13 @@ fn the_key_may_come_from_a_file_of_its_own() {
         ),
     );
     let config = parse(&text).unwrap();
-    let CredentialsConfig::Fixed { secret_id, secret_key, token } = &config.sources[0].credentials
+    let CredentialsConfig::Fixed { secret_id, secret_key, token, files } =
+        &config.sources[0].credentials
     else {
         panic!("{config:?}");
     };
     assert_eq!((secret_id.as_str(), secret_key.expose(), token), ("id", SENTINEL, &None));
+    assert_eq!(files.secret_key.as_deref(), Some(file.as_path()));
     assert!(!printed(&text).contains(SENTINEL));
     assert_eq!(parse(config.effective()).unwrap(), config);
 }
