@@ -31,3 +31,9 @@ pub const MEANINGS: [(u8, &str); 7] = [
     (CREDENTIALS, "VOD refused the credentials"),
     (CONFIG, "the configuration is wrong"),
 ];
+
+/// Of two exit codes the one that tells more: what a person must mend comes first.
+pub fn worse(a: u8, b: u8) -> u8 {
+    const ORDER: [u8; 7] = [CREDENTIALS, CONFIG, INTERNAL, UNREACHABLE, LEFT_OVER, USAGE, OK];
+    ORDER.into_iter().find(|code| *code == a || *code == b).unwrap_or(INTERNAL)
+}

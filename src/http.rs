@@ -5,6 +5,11 @@
 //! connecting, no redirects (the caller judges a 3xx), no hidden retries (every attempt is visible
 //! to the caller), and proxies from the environment, except to this machine itself.
 
+mod certificate;
+mod connect;
+mod proxy;
+mod reach;
+
 use std::error::Error as StdError;
 use std::fs;
 use std::io;
@@ -15,6 +20,11 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Response, Url};
 use rustls::crypto::{CryptoProvider, ring};
+
+pub use self::certificate::Certified;
+pub use self::connect::connect;
+pub use self::proxy::proxy;
+pub use self::reach::{Reached, reach};
 
 /// How the relay names itself to servers.
 pub const USER_AGENT: &str = concat!("vod-relay/", env!("CARGO_PKG_VERSION"));
@@ -59,6 +69,18 @@ pub struct Settings {
     idle: Duration,
     roots: Vec<Certificate>,
     identity: Option<Identity>,
+    purpose: Purpose,
+}
+
+/// What is done with a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Requests are sent on it.
+    Requests,
+    /// The same, and answers tell about its TLS.
+    Inspection,
+    /// Nothing: that it can be opened is all that is asked.
+    Nothing,
 }
 
 impl Settings {
@@ -72,6 +94,7 @@ impl Settings {
             idle: Duration::from_secs(50),
             roots: Vec::new(),
             identity: None,
+            purpose: Purpose::Requests,
         }
     }
 
@@ -140,7 +163,7 @@ impl Settings {
 /// The TLS stack refuses a certificate or a key, or the system has no certificate authorities.
 pub fn client(settings: Settings) -> Result<Client, ClientError> {
     install_crypto();
-    let Settings { plain, direct, gzip, idle, roots, identity } = settings;
+    let Settings { plain, direct, gzip, idle, roots, identity, purpose } = settings;
     let builder = || {
         let builder = Client::builder()
             .user_agent(USER_AGENT)
@@ -149,8 +172,13 @@ pub fn client(settings: Settings) -> Result<Client, ClientError> {
             .retry(reqwest::retry::never())
             .pool_idle_timeout(idle)
             .tcp_keepalive(TCP_KEEPALIVE)
-            .gzip(gzip);
-        if direct { builder.no_proxy() } else { builder }
+            .gzip(gzip)
+            .tls_info(purpose == Purpose::Inspection);
+        let builder = if direct { builder.no_proxy() } else { builder };
+        match purpose {
+            Purpose::Requests | Purpose::Inspection => builder,
+            Purpose::Nothing => builder.connector_layer(connect::Only),
+        }
     };
     let build = |builder: ClientBuilder| {
         builder.build().map_err(|error| ClientError::Tls(cause(&error, CONNECT_TIMEOUT)))

@@ -11,6 +11,8 @@
 //! permanent, redirects among it: they are not followed, because a POST that turns into a GET
 //! somewhere else delivers nothing.
 
+mod probe;
+
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -21,6 +23,7 @@ use reqwest::header::{
 use reqwest::{Client, Response, StatusCode, Url};
 use tracing::{info, warn};
 
+pub(super) use self::probe::probe;
 use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Refusal, Sink};
 use crate::config::Section;
 use crate::event::EventId;
@@ -256,6 +259,10 @@ impl Sink for Webhook {
 }
 
 fn client(config: &Config) -> Result<Client, ClientError> {
+    http::client(settings(config)?)
+}
+
+fn settings(config: &Config) -> Result<http::Settings, ClientError> {
     let mut settings = http::Settings::to(&config.url).idle(IDLE);
     if let Some(ca_file) = &config.ca_file {
         settings = settings.trust(ca_file)?;
@@ -263,7 +270,7 @@ fn client(config: &Config) -> Result<Client, ClientError> {
     if let Some((cert_file, key_file)) = &config.identity {
         settings = settings.identity(cert_file, key_file)?;
     }
-    http::client(settings)
+    Ok(settings)
 }
 
 fn id_value(id: EventId) -> HeaderValue {
