@@ -5,12 +5,12 @@
 //! connecting, no redirects (the caller judges a 3xx), no hidden retries (every attempt is visible
 //! to the caller), and proxies from the environment, except to this machine itself.
 
+mod cause;
 mod certificate;
 mod connect;
 mod proxy;
 mod reach;
 
-use std::error::Error as StdError;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -21,6 +21,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Response, Url};
 use rustls::crypto::{CryptoProvider, ring};
 
+pub use self::cause::cause;
 pub use self::certificate::Certified;
 pub use self::connect::connect;
 pub use self::proxy::proxy;
@@ -217,51 +218,6 @@ pub fn shown(url: &Url) -> String {
         shown.set_query(Some("..."));
     }
     shown.to_string()
-}
-
-/// What is at the bottom of a failed request, in the words of the one who must mend it. `limit` is
-/// the time that the whole request was given.
-pub fn cause(error: &reqwest::Error, limit: Duration) -> String {
-    if error.is_timeout() {
-        let (what, limit) = match error.is_connect() {
-            true => ("no connection", CONNECT_TIMEOUT),
-            false => ("no answer", limit),
-        };
-        return format!("{what} within {}", humantime::format_duration(limit));
-    }
-    let mut bottom: &(dyn StdError + 'static) = error;
-    loop {
-        let io = bottom.downcast_ref::<io::Error>();
-        if let Some(tls) = bottom.downcast_ref::<rustls::Error>() {
-            return tls_cause(tls);
-        }
-        // An I/O error does not count what it wraps among its sources.
-        if let Some(wrapped) = io.and_then(io::Error::get_ref) {
-            bottom = wrapped;
-        } else if let Some(source) = bottom.source() {
-            bottom = source;
-        } else {
-            return io.map_or_else(|| bottom.to_string(), io_cause);
-        }
-    }
-}
-
-fn io_cause(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        io::ErrorKind::ConnectionReset => "connection reset by the server".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
-fn tls_cause(error: &rustls::Error) -> String {
-    match error {
-        rustls::Error::InvalidCertificate(why) => format!("certificate not trusted: {why}"),
-        rustls::Error::AlertReceived(alert) => {
-            format!("the server ended the TLS handshake: {alert:?}")
-        }
-        other => format!("TLS: {other}"),
-    }
 }
 
 /// The longest that a server is left alone because it asks for it. Some say years.

@@ -1,6 +1,7 @@
 //! Looks whether the endpoint can be reached.
 
-use super::{Config, settings};
+use super::Config;
+use super::client::settings;
 use crate::exit;
 use crate::http;
 use crate::sink::Probed;

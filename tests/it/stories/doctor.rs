@@ -232,6 +232,23 @@ async fn an_endpoint_that_is_not_there() {
     diagnosis.tells("mode", "ok: ", "PULL", 69);
 }
 
+#[tokio::test]
+async fn a_proxy_on_the_way_is_told_without_its_password() {
+    let world = World::new().await;
+    // The emulator takes the requests that are meant for a proxy.
+    let proxy = world.url.replace("http://", "http://me:hunter2@");
+    let source = source_of("http://vod.example.com", "main", &Account::default(), "");
+    let sink = "[sinks.app]\ntype = \"webhook\"\nurl = \"http://app.example.com/vod\"\n";
+    let relay = world.raw_config(&[&source, sink].concat()).env("HTTP_PROXY", &proxy);
+    let diagnosis = Diagnosis::of(&relay).await;
+    let through = format!("through the proxy {}", world.url);
+    diagnosis.tells("dns", "ok: left to the proxy", &world.url, 0);
+    diagnosis.tells("connection", "ok: http://vod.example.com/", &through, 0);
+    diagnosis.tells("credentials", "ok: ", "VOD knows them", 0);
+    diagnosis.tells("sink", "ok: http://app.example.com/vod", &through, 0);
+    assert!(!format!("{diagnosis:?}").contains("hunter2"), "{diagnosis:?}");
+}
+
 /// A server with a certificate of its own making before this address: where, and the certificate.
 async fn tls_before(world: &World) -> (String, PathBuf) {
     vod_relay::http::install_crypto();
