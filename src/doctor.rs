@@ -3,8 +3,9 @@
 //!
 //! # What it leaves alone
 //!
-//! It looks at the real thing without using it: no event is sent to a sink, no file is made or
-//! changed, no program is run, and nothing is confirmed. It may run beside a relay.
+//! It looks at the real thing without using it: no event is sent to a sink, no sink's file is
+//! made or changed, no program is run, and nothing is confirmed (VOD is asked to confirm a handle that
+//! does not exist). It may run beside a relay.
 //!
 //! One thing cannot be known for certain without doing it, which is whether these credentials may
 //! pull. `PullEvents` leases what waits, and VOD hands it out again only when the lease is over. So

@@ -44,7 +44,8 @@ pub struct Database {
 
 impl Store {
     /// Looks at a state directory that is there: who has it, how much room there is, and whether its
-    /// database is sound. It may take seconds, and changes nothing.
+    /// database is sound. It may take seconds, and changes nothing; SQLite may leave its side files
+    /// behind, empty, and with the owner of the database.
     ///
     /// # Errors
     ///
