@@ -7,9 +7,12 @@ mod completions;
 mod convert;
 mod dead_letters;
 mod demo;
+mod doctor;
 mod emulate;
 mod man;
+mod peek;
 mod run;
+mod text;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -51,6 +54,8 @@ pub struct Cli {
 enum Command {
     /// Validate the configuration without touching the network, and print what would run
     Check,
+    Doctor(doctor::DoctorArgs),
+    Peek(peek::PeekArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
     Convert(convert::ConvertArgs),
     /// Emulate the VOD event API on this machine, to develop and test against
@@ -76,6 +81,8 @@ impl Cli {
                 exit::USAGE
             }
             Some(Command::Check) => check::run(&self.config),
+            Some(Command::Doctor(args)) => doctor::run(&self.config, &args),
+            Some(Command::Peek(args)) => peek::run(&self.config, &args),
             Some(Command::DeadLetters(args)) => dead_letters::run(&self.config, args),
             Some(Command::Convert(args)) => convert::run(args),
             Some(Command::Emulate(args)) => emulate(*args),

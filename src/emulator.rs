@@ -65,6 +65,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use action::Action;
 pub use control::Control;
 pub use faults::{FaultError, FaultKind, Faults};
 pub use input::PushError;

@@ -9,7 +9,7 @@ pub const OK: u8 = 0;
 pub const INTERNAL: u8 = 1;
 /// Wrong usage of the command line.
 pub const USAGE: u8 = 2;
-/// VOD could not be reached.
+/// VOD could not be reached; for `doctor`, a webhook neither.
 pub const UNREACHABLE: u8 = 69;
 /// `--once` left events undelivered or unconfirmed; VOD hands them out again.
 pub const LEFT_OVER: u8 = 75;
@@ -23,7 +23,7 @@ pub const MEANINGS: [(u8, &str); 7] = [
     (OK, "all is well; with --once: every event pulled was delivered and confirmed"),
     (INTERNAL, "an internal failure. There is something that convert could not convert"),
     (USAGE, "wrong usage"),
-    (UNREACHABLE, "VOD could not be reached (--once)"),
+    (UNREACHABLE, "VOD could not be reached (--once, peek, doctor), or a webhook (doctor)"),
     (
         LEFT_OVER,
         "--once left events undelivered or unconfirmed; they come again. A replay left dead letters",
@@ -31,3 +31,9 @@ pub const MEANINGS: [(u8, &str); 7] = [
     (CREDENTIALS, "VOD refused the credentials"),
     (CONFIG, "the configuration is wrong"),
 ];
+
+/// Of two exit codes the one that tells more: what a person must mend comes first.
+pub fn worse(a: u8, b: u8) -> u8 {
+    const ORDER: [u8; 7] = [CREDENTIALS, CONFIG, INTERNAL, UNREACHABLE, LEFT_OVER, USAGE, OK];
+    ORDER.into_iter().find(|code| *code == a || *code == b).unwrap_or(INTERNAL)
+}

@@ -14,13 +14,14 @@
 //! * Delivery: a [`lane`] for each sink.
 //! * What leads to the lanes: [`fanout`] from the sources, [`spool`] from local disk.
 //! * The ends of a source: [`source`] pulls, [`confirm`] confirms.
-//! * Assembly: [`config`], [`relay`], and the [`emulator`] beside them.
+//! * Assembly: [`config`], [`relay`], the [`doctor`], and the [`emulator`] beside them.
 //! * The command line: [`logging`], [`signals`], [`cli`].
 
 pub mod cli;
 pub mod config;
 pub mod confirm;
 pub mod crash;
+pub mod doctor;
 pub mod emulator;
 pub mod event;
 pub mod exit;

@@ -64,6 +64,11 @@ impl<'a> MakeWriter<'a> for StatusLine {
     }
 }
 
+/// Whether to print in colours, to a terminal or not: only to one, and not if `NO_COLOR` is set.
+pub fn colours(terminal: bool) -> bool {
+    terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Starts logging; the level that the environment asks for comes before the configuration's.
 ///
 /// # Errors
@@ -79,11 +84,9 @@ pub fn start(log: &Log) -> Result<StatusLine, String> {
     };
     let filter: Targets = log.level.parse().map_err(|error| format!("log.level: {error}"))?;
     let status = StatusLine::default();
-    let terminal = io::stderr().is_terminal();
-    let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(status.clone())
-        .with_ansi(colours)
+        .with_ansi(colours(io::stderr().is_terminal()))
         .log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(filter);
     // A second start, as in tests that run several relays, keeps the first one's settings.

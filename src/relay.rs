@@ -20,16 +20,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use self::end::worse;
 use self::outlets::{Common, Outlets};
 use self::running::{Running, State};
 pub use self::start::StartError;
-use self::start::client;
+pub(crate) use self::start::client;
 use self::storage::Storage;
 use crate::config::{Ack, Config, SourceConfig};
 use crate::confirm::Confirmer;
 use crate::crash;
-use crate::exit;
+use crate::exit::{self, worse};
 use crate::fanout::Fanout;
 use crate::flight::{self, InFlight};
 use crate::ledger::Ledger;

@@ -101,6 +101,32 @@ pub trait Sink: Send + Sync + fmt::Debug {
     fn reopen(&self) {}
 }
 
+/// What a look at a sink found, without an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probed {
+    /// Nothing speaks against deliveries.
+    Fine {
+        /// What was looked at.
+        found: String,
+    },
+    /// Deliveries may fail.
+    Doubtful {
+        /// What speaks against them.
+        found: String,
+        /// What to do about it.
+        mend: String,
+    },
+    /// Deliveries would fail now.
+    Failing {
+        /// What is wrong.
+        found: String,
+        /// What to do about it.
+        mend: String,
+        /// The exit code that this asks for.
+        code: u8,
+    },
+}
+
 /// A sink as configured: which kind, and that kind's settings. Adding a kind is a file under
 /// `sink/`, a variant here, its name in `NAMES`, and an arm in each `match` below.
 #[derive(Debug, Clone, PartialEq)]
@@ -176,6 +202,22 @@ impl Kind {
             Self::Webhook(config) => Arc::new(webhook::Webhook::open(config, name)?),
             Self::Command(config) => Arc::new(command::Runner::open(config, name)),
         })
+    }
+}
+
+impl Kind {
+    /// Looks whether deliveries could succeed, for `vod-relay doctor`. It sends no event, starts
+    /// nothing, and makes or changes no file; so it asks the settings, because opening a sink may do
+    /// that. It takes seconds at the most. A kind that can tell nothing without an event says so.
+    pub async fn probe(&self) -> Probed {
+        match self {
+            Self::Stdout(_) => {
+                Probed::Fine { found: "standard output; nothing to look at".to_owned() }
+            }
+            Self::File(config) => file::probe(config),
+            Self::Webhook(config) => webhook::probe(config).await,
+            Self::Command(config) => command::probe(config),
+        }
     }
 }
 

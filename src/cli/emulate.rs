@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::emulator::{
-    Account, BadHandle, ClockSkew, Control, Empty, Emulator, FaultKind, Faults, Options,
+    Account, Action, BadHandle, ClockSkew, Control, Empty, Emulator, FaultKind, Faults, Options,
 };
 use crate::secret::Secret;
 
@@ -61,6 +61,10 @@ pub(super) struct EmulateArgs {
     /// Another account that may call, for all applications or only for these.
     #[arg(long = "account", value_name = "ID:KEY[@SUB_APP_ID,...]")]
     accounts: Vec<Account>,
+
+    /// An action that nobody may perform, such as `ConfirmEvents`; may be given several times.
+    #[arg(long = "deny", value_name = "ACTION")]
+    denied: Vec<Action>,
 
     /// How many sample events wait from the start.
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -145,6 +149,7 @@ impl EmulateArgs {
         Options {
             listen: self.listen,
             accounts: std::iter::once(first).chain(self.accounts.iter().cloned()).collect(),
+            denied: self.denied.clone(),
             visibility: self.visibility,
             hold: self.hold,
             empty: self.empty,
@@ -236,7 +241,7 @@ mod tests {
 
     #[test]
     fn everything_can_be_set() {
-        let line = "emulate --listen 127.0.0.1:0 --account A:b@1,2 --token t --visibility 3s \
+        let line = "emulate --listen 127.0.0.1:0 --account A:b@1,2 --token t --deny PullEvents --visibility 3s \
                     --hold 500ms --empty null --fault reset=0.5 --fault stall=1 --stall 1m \
                     --clock-skew -10m --bad-handle one --seed 7 --role relay \
                     --web-identity-token jwt --provider-id p --role-arn a --credential-lifetime 1m";
@@ -244,14 +249,16 @@ mod tests {
         assert_eq!(options.clock_skew, ClockSkew::Behind(Duration::from_secs(600)));
         assert_eq!((options.hold, options.stall.as_secs()), (Duration::from_millis(500), 60));
         assert_eq!((options.empty, options.bad_handle), (Empty::Null, BadHandle::One));
-        assert_eq!(options.accounts.len(), 2);
         assert_eq!(options.credential_lifetime, Duration::from_secs(60));
         assert_eq!(options.web_identity_token, Some("jwt".to_owned().into()));
         let names = [&options.role, &options.provider_id, &options.role_arn];
         assert_eq!(names.map(|name| name.as_deref().expect("given")), ["relay", "p", "a"]);
+        assert_eq!((options.accounts.len(), options.denied), (2, vec![Action::PullEvents]));
         let faults = [(FaultKind::Reset, 0.5), (FaultKind::Stall, 1.0)].into_iter().collect();
         assert_eq!(options.faults, faults);
-        for wrong in ["--fault fire=1", "--empty none", "--visibility 3", "--account x"] {
+        for wrong in
+            ["--fault fire=1", "--deny Pull", "--empty none", "--visibility 3", "--account x"]
+        {
             parsed(&format!("emulate {wrong}")).expect_err(wrong);
         }
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::secret::{MASK, Secret};
 
+use super::action::Action;
 use super::faults::Faults;
 
 /// The id of the account that an emulator has by default.
@@ -21,6 +22,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Who may call. Default: one account, `AKIDemulator` with the key `emulator-secret`.
     pub accounts: Vec<Account>,
+    /// What nobody may do: the error `UnauthorizedOperation`. Default: everything is allowed.
+    pub denied: Vec<Action>,
     /// How long a pulled event can be confirmed before it is handed out again. Default 30 s.
     pub visibility: Duration,
     /// How long a pull waits for an event. Default 5 s.
@@ -54,6 +57,7 @@ impl Default for Options {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
             accounts: vec![Account::default()],
+            denied: Vec::new(),
             visibility: Duration::from_secs(30),
             hold: Duration::from_secs(5),
             empty: Empty::default(),
@@ -74,7 +78,7 @@ impl Default for Options {
 /// Why a setting cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct OptionError(String);
+pub struct OptionError(pub(super) String);
 
 /// Someone who may call. As text: `ID:KEY`, or `ID:KEY@SUB_APP_ID,SUB_APP_ID`.
 #[derive(Clone, PartialEq, Eq)]

@@ -71,6 +71,11 @@ impl<'a> Request<'a> {
         let params = self.params()?;
         let app = sub_app_id(&params)?;
         authorize(&account, app)?;
+        if control.options().denied.contains(&action) {
+            let (id, action) = (&account.secret_id, action.name());
+            let message = format!("{id} is not authorized to perform vod:{action}");
+            return Err(ApiError::new("UnauthorizedOperation", message));
+        }
         if let Some(name) = params.keys().find(|name| !is_known(action, name)) {
             let message = format!("{} has no parameter {name:?}", action.name());
             return Err(ApiError::new("UnknownParameter", message));

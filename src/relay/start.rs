@@ -56,7 +56,11 @@ impl StartError {
 }
 
 /// The client of a source.
-pub(super) fn client(config: &SourceConfig) -> Result<Client, StartError> {
+///
+/// # Errors
+///
+/// The TLS stack cannot be set up, or VOD cannot know the credentials.
+pub(crate) fn client(config: &SourceConfig) -> Result<Client, StartError> {
     let source_name = || config.name.clone();
     let credentials = config.credentials.open(Outside::of_this_process());
     let credentials =

@@ -14,6 +14,7 @@
 //! by itself are none of the relay's business; nobody listens to them any more.
 
 mod output;
+mod probe;
 mod process;
 
 use std::os::unix::process::ExitStatusExt as _;
@@ -24,6 +25,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::{ChildStdin, Command};
 
 use self::output::Output;
+pub(super) use self::probe::probe;
 use self::process::Group;
 use super::{BoxFuture, Limits, Outcome, Parcel, Refusal, Sink};
 use crate::config::Section;

@@ -12,6 +12,7 @@
 //! or rotate away each other's events.
 
 mod log;
+mod probe;
 mod rotation;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use self::log::{Log, System};
+pub(super) use self::probe::probe;
 use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Refusal, Sink, json_lines};
 use crate::config::Section;
 use crate::format::Format;

@@ -11,6 +11,9 @@
 //! permanent, redirects among it: they are not followed, because a POST that turns into a GET
 //! somewhere else delivers nothing.
 
+mod client;
+mod probe;
+
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -21,11 +24,13 @@ use reqwest::header::{
 use reqwest::{Client, Response, StatusCode, Url};
 use tracing::{info, warn};
 
+use self::client::client;
+pub(super) use self::probe::probe;
 use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Refusal, Sink};
 use crate::config::Section;
 use crate::event::EventId;
 use crate::format::Format;
-use crate::http::{self, ClientError};
+use crate::http;
 use crate::time;
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
@@ -253,17 +258,6 @@ impl Sink for Webhook {
             Err(error) => warn!(sink = self.name, %error, "keeping the old certificates"),
         }
     }
-}
-
-fn client(config: &Config) -> Result<Client, ClientError> {
-    let mut settings = http::Settings::to(&config.url).idle(IDLE);
-    if let Some(ca_file) = &config.ca_file {
-        settings = settings.trust(ca_file)?;
-    }
-    if let Some((cert_file, key_file)) = &config.identity {
-        settings = settings.identity(cert_file, key_file)?;
-    }
-    http::client(settings)
 }
 
 fn id_value(id: EventId) -> HeaderValue {

@@ -107,6 +107,11 @@ impl Client {
         Ok(Answer { pulled: reply.content.pulled()?, sent: reply.sent })
     }
 
+    /// Who calls.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
     /// When the rate limit lets the next pull out.
     pub fn next_pull(&self) -> Instant {
         self.pulls.next_turn()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use clap::CommandFactory as _;
@@ -95,7 +96,9 @@ fn the_emulators_flags_and_faults_are_all_there() {
 #[test]
 fn every_configuration_is_right() {
     let secrets = tempfile::tempdir().unwrap();
-    fs::write(secrets.path().join("vod-secret-key"), "secret\n").unwrap();
+    let key = secrets.path().join("vod-secret-key");
+    fs::write(&key, "secret\n").unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     let variables = |name: &str| match name {
         "CREDENTIALS_DIRECTORY" => secrets.path().to_str().map(str::to_owned),
         _ => Some(name.to_lowercase()),

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use toml::de::DeValue;
@@ -42,7 +43,13 @@ impl Section<'_> {
                 None
             }
             (_, Some(file)) => match read(&file) {
-                Ok(text) => Some(Secret::from(text.trim_end_matches(['\r', '\n']).to_owned())),
+                Ok((text, mode)) => {
+                    if mode & 0o004 != 0 {
+                        let problem = format!("{} can be read by every user", file.display());
+                        self.warn(&file_key, &problem, &format!("chmod 600 {}", file.display()));
+                    }
+                    Some(Secret::from(text.trim_end_matches(['\r', '\n']).to_owned()))
+                }
                 Err(error) => {
                     let problem = format!("cannot read {}: {error}", file.display());
                     self.mistake(&file_key, &problem, "a file that this user may read");
@@ -65,13 +72,16 @@ impl Section<'_> {
     }
 }
 
-fn read(path: &Path) -> io::Result<String> {
+/// The text of the file, and its permissions.
+fn read(path: &Path) -> io::Result<(String, u32)> {
     let mut text = String::new();
-    File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
+    let file = File::open(path)?;
+    let mode = file.metadata()?.permissions().mode();
+    file.take(LONGEST + 1).read_to_string(&mut text)?;
     if text.len() as u64 > LONGEST {
         return Err(io::Error::other("it is too long to be a secret"));
     }
-    Ok(text)
+    Ok((text, mode))
 }
 
 #[cfg(test)]

@@ -192,6 +192,16 @@ impl Credentials {
         }
     }
 
+    /// Where the credentials come from, `None` if there are none. The providers are asked anew.
+    pub async fn origin(&self) -> Option<String> {
+        for provider in &self.0.chain {
+            if let Ok(Some(_)) = provider.fetch().await {
+                return Some(provider.place());
+            }
+        }
+        None
+    }
+
     /// Asks the providers, unless a fetch has ended since `flights` were counted.
     async fn fetch(&self, flights: u64) -> Fetched {
         let _flight = self.0.flight.lock().await;

@@ -62,6 +62,7 @@ fn the_key_may_come_from_a_file_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("key");
     fs::write(&file, format!("{SENTINEL}\n")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let text = MINIMAL.replace(
         "[sinks",
         &format!(

@@ -56,6 +56,8 @@ async fn version_help_and_wrong_usage() {
     assert_eq!(ended.code, Some(0));
     for word in [
         "check",
+        "doctor",
+        "peek",
         "dead-letters",
         "convert",
         "emulate",
@@ -67,7 +69,7 @@ async fn version_help_and_wrong_usage() {
     ] {
         assert!(ended.stdout.contains(word), "{word}: {ended:?}");
     }
-    for subcommand in ["check", "dead-letters", "convert", "emulate", "demo"] {
+    for subcommand in ["check", "doctor", "peek", "dead-letters", "convert", "emulate", "demo"] {
         let ended = relay.run(&[subcommand, "--help"]).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert!(ended.stdout.contains(&format!("vod-relay {subcommand}")), "{ended:?}");
