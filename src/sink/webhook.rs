@@ -11,20 +11,20 @@
 //! permanent, redirects among it: they are not followed, because a POST that turns into a GET
 //! somewhere else delivers nothing.
 
+mod header;
+
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use reqwest::header::{
-    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, LOCATION, USER_AGENT,
-};
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use tracing::{info, warn};
 
 use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Refusal, Sink};
 use crate::config::Section;
 use crate::event::EventId;
-use crate::format::Format;
+use crate::format::{Format, Rendered};
 use crate::http::{self, ClientError};
 use crate::time;
 
@@ -82,18 +82,7 @@ impl Config {
     /// Reads the sink's keys.
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
         let url = section.url("url", None, &["http", "https"]);
-        let mut headers = HeaderMap::new();
-        for (name, value) in section.masked_map("headers", "{ Authorization = \"Bearer ...\" }") {
-            match header(&name, value.expose()) {
-                Ok((name, _)) if headers.contains_key(&name) => {
-                    section.mistake("headers", &format!("holds {name} twice"), "once");
-                }
-                Ok((name, value)) => {
-                    headers.insert(name, value);
-                }
-                Err((problem, right)) => section.mistake("headers", &problem, right),
-            }
-        }
+        let headers = header::read(section);
         let ca_file = section.path("ca_file");
         let cert_file = section.path("client_cert_file");
         let key_file = section.path("client_key_file");
@@ -106,7 +95,7 @@ impl Config {
         }
         let max_concurrency = section.integer("max_concurrency", 128, 1..=4096);
         let timeout = super::timeout(section, Duration::from_secs(10));
-        let format = super::format(section);
+        let format = section.format();
         Some(Self {
             url: url?,
             headers,
@@ -117,24 +106,6 @@ impl Config {
             timeout,
         })
     }
-}
-
-/// A header as configured, or what is wrong with it and what would be right.
-fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), (String, &'static str)> {
-    let Ok(header) = name.parse::<HeaderName>() else {
-        return Err((format!("\"{name}\" is not a header name"), "for example Authorization"));
-    };
-    let set_by_us = ["host", "content-length", "transfer-encoding", "connection"];
-    if header.as_str().starts_with("webhook-") || set_by_us.contains(&header.as_str()) {
-        return Err((format!("{header} is set by vod-relay itself"), "leave it out"));
-    }
-    let value: Result<HeaderValue, InvalidHeaderValue> = HeaderValue::from_bytes(value.as_bytes());
-    let Ok(mut value) = value else {
-        let problem = format!("the value of {header} has characters that no header can have");
-        return Err((problem, "text without line breaks and control characters"));
-    };
-    value.set_sensitive(true);
-    Ok((header, value))
 }
 
 /// The sink.
@@ -165,7 +136,7 @@ impl Webhook {
 
     async fn post(&self, parcel: &Parcel) -> Outcome {
         let started = time::now();
-        let mut response = match self.request(parcel).send().await {
+        let mut response = match self.request(parcel)?.send().await {
             Ok(response) => response,
             Err(error) => {
                 let cause = http::cause(&error, self.config.timeout);
@@ -186,16 +157,23 @@ impl Webhook {
         Err(self.refusal(&response, &body))
     }
 
-    fn request(&self, parcel: &Parcel) -> reqwest::RequestBuilder {
+    fn request(&self, parcel: &Parcel) -> Result<RequestBuilder, Refusal> {
         let Config { url, headers, format, timeout, .. } = &self.config;
+        let Rendered { body, content_type, headers: of_format } = parcel.render(format)?;
         let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut all = HeaderMap::with_capacity(headers.len() + 4);
-        all.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+        let mut all = HeaderMap::with_capacity(headers.len() + of_format.len() + 4);
+        all.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         all.insert(USER_AGENT, HeaderValue::from_static(http::USER_AGENT));
         all.extend(headers.clone());
         all.insert(WEBHOOK_ID, id_value(parcel.event.id()));
         all.insert(WEBHOOK_TIMESTAMP, time::unix_seconds(time::wall_clock()).into());
-        client.post(url.clone()).timeout(*timeout).headers(all).body(format.render(&parcel.event))
+        for (name, value) in of_format {
+            // What a format gives fits into a header.
+            if let Ok(value) = HeaderValue::try_from(value) {
+                all.insert(HeaderName::from_static(name), value);
+            }
+        }
+        Ok(client.post(url.clone()).timeout(*timeout).headers(all).body(body))
     }
 
     fn refusal(&self, response: &Response, body: &[u8]) -> Refusal {
@@ -302,30 +280,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_are_checked_before_anything_is_sent() {
-        let (name, value) = header("Authorization", "Bearer hunter2").unwrap();
-        assert_eq!(name, "authorization");
-        assert!(value.is_sensitive() && !format!("{value:?}").contains("hunter2"));
-        for overridable in ["Content-Type", "user-agent"] {
-            assert!(header(overridable, "x").is_ok());
-        }
-        for (name, value, expected) in [
-            ("two words", "x", "is not a header name"),
-            ("", "x", "is not a header name"),
-            ("Webhook-Id", "x", "is set by vod-relay itself"),
-            ("webhook-signature", "x", "is set by vod-relay itself"),
-            ("HOST", "x", "is set by vod-relay itself"),
-            ("Content-Length", "1", "is set by vod-relay itself"),
-            ("X-Token", "hunter2\n", "characters that no header can have"),
-        ] {
-            let (problem, _) = header(name, value).unwrap_err();
-            assert!(problem.contains(expected) && !problem.contains("hunter2"), "{problem}");
-        }
-    }
-
-    #[test]
     fn the_configuration_shows_no_secrets() {
-        let (name, value) = header("Authorization", "Bearer hunter2").unwrap();
+        let (name, value) = header::check("Authorization", "Bearer hunter2").unwrap();
         let config = Config {
             url: "https://user:hunter2@app.example.com/?key=hunter2".parse().unwrap(),
             headers: HeaderMap::from_iter([(name, value)]),
