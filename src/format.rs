@@ -1,12 +1,14 @@
 //! The shapes in which a sink can get an event.
 
 mod callback;
+mod cloudevents;
 
 use std::time::SystemTime;
 
 use bytes::Bytes;
 
 use crate::event::Event;
+use crate::secret::Secret;
 
 /// A shape of an event, with its settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +16,12 @@ pub enum Format {
     /// What VOD's normal callback would POST: the event without its handle, byte for byte.
     #[default]
     Callback,
+    /// The same with VOD's callback signature, `Sign` and `T`, made with this key.
+    SignedCallback(Secret),
+    /// CloudEvents 1.0 in structured mode: one JSON object, with the event as its `data`.
+    CloudEvents,
+    /// CloudEvents 1.0 in binary mode: the event as it is, with attributes as HTTP headers.
+    CloudEventsBinary,
 }
 
 /// What a shape is made of.
@@ -55,6 +63,17 @@ impl Format {
     pub fn render(&self, input: Input<'_>) -> Result<Rendered, Unrenderable> {
         match self {
             Self::Callback => Ok(callback::plain(input.event)),
+            Self::SignedCallback(key) => callback::signed(input.event, key, input.now),
+            Self::CloudEvents => cloudevents::structured(input),
+            Self::CloudEventsBinary => Ok(cloudevents::binary(input)),
+        }
+    }
+
+    /// Whether the body's media type is part of the shape, so that no other may stand in its place.
+    pub fn owns_content_type(&self) -> bool {
+        match self {
+            Self::Callback | Self::SignedCallback(_) => false,
+            Self::CloudEvents | Self::CloudEventsBinary => true,
         }
     }
 }

@@ -6,7 +6,6 @@
 //! nothing panics; the walk just ends early.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 /// One member of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,16 +83,39 @@ fn unescape(inside: &str) -> Option<Cow<'_, str>> {
 
 /// The object's text without the member at `index`; all other bytes stay as they are.
 pub fn without_member(text: &str, index: usize) -> String {
-    let all: Vec<_> = members(text).take(index + 2).collect();
-    let Some(member) = all.get(index) else { return text.to_owned() };
-    // With the member goes the comma that joined it: the one behind it, or for the last member
-    // the one before it.
-    let cut: Range<usize> = match (all.get(index + 1), index.checked_sub(1)) {
-        (Some(next), _) => member.start..next.start,
-        (None, Some(previous)) => all[previous].end..member.end,
-        (None, None) => member.start..member.end,
-    };
-    [&text[..cut.start], &text[cut.end..]].concat()
+    without_members(text, |at, _| at == index)
+}
+
+/// The object's text without the members that are unwanted, each with the comma that joined it; all
+/// other bytes stay as they are.
+pub fn without_members(text: &str, is_unwanted: impl Fn(usize, &Member<'_>) -> bool) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut is_first = true;
+    // The end of the member before, kept or not; before the first one, of nothing.
+    let mut end = 0;
+    for (index, member) in members(text).enumerate() {
+        if index == 0 {
+            kept.push_str(&text[..member.start]);
+            end = member.start;
+        }
+        if !is_unwanted(index, &member) {
+            let from = if is_first { member.start } else { end };
+            kept.push_str(&text[from..member.end]);
+            is_first = false;
+        }
+        end = member.end;
+    }
+    kept.push_str(&text[end..]);
+    kept
+}
+
+/// The object's text with more members behind its own, given as they stand in an object; `None` if
+/// the text is no object.
+pub fn with_members(text: &str, more: &str) -> Option<String> {
+    let inside = enter(text, b'{')?;
+    let last = members(text).last();
+    let (at, comma) = last.map_or((inside, ""), |last| (last.end, ","));
+    Some([text.get(..at)?, comma, more, text.get(at..)?].concat())
 }
 
 /// The text on one line: line breaks and the indentation behind them are dropped.
@@ -206,6 +228,32 @@ mod tests {
     }
 
     #[test]
+    fn several_members_are_cut_out_at_once() {
+        let cases = [
+            (r#"{"h":"x","a":1, "h":2}"#, r#"{"a":1}"#),
+            (r#"{ "h":"x" , "h":2 }"#, "{  }"),
+            (r#"{"a":1 , "h":0, "h":0 ,"b":2 }"#, r#"{"a":1 ,"b":2 }"#),
+            ("[]", "[]"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(without_members(text, |_, member| member.key() == "h"), expected);
+        }
+    }
+
+    #[test]
+    fn members_join_those_that_are_there() {
+        let cases = [
+            ("{}", Some(r#"{"z":0}"#)),
+            (r#"{ "a":1 } "#, Some(r#"{ "a":1,"z":0 } "#)),
+            ("[]", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(with_members(text, r#""z":0"#).as_deref(), expected);
+        }
+    }
+
+    #[test]
     fn one_line_keeps_every_token() {
         let text = "{\n\t\"a\": \"x  y\",\r\n  \"b\": [1,\n 2]\n}";
         assert_eq!(on_one_line(text), r#"{"a": "x  y","b": [1,2]}"#);
@@ -219,6 +267,7 @@ mod tests {
             members(text).count();
             elements(text).count();
             without_member(text, 0);
+            with_members(text, "");
             scalar(text);
         }
         for text in ["[}", "[:", "[1:}", "[,]:"] {
@@ -266,6 +315,8 @@ mod tests {
                         let mut expected = object.clone();
                         expected.remove(member.key().as_ref());
                         prop_assert_eq!(left, Value::Object(expected));
+                        let more = with_members(&text, "\"more\": 1").unwrap();
+                        prop_assert!(serde_json::from_str::<Value>(&more).is_ok());
                     }
                 }
                 if let Value::Array(array) = &value {

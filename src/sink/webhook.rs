@@ -5,13 +5,16 @@
 //!
 //! Every request carries `webhook-id`, the event's id, the same on every retry, redelivery and
 //! replay: the receiver can drop what it has already seen. `webhook-timestamp` is the time of the
-//! attempt. (Both are as in Standard Webhooks, <https://www.standardwebhooks.com/>.)
+//! attempt. With signing secrets there is also `webhook-signature`, made anew for each attempt over
+//! these two and the body as it is sent, one signature for each secret. (All three are as in Standard
+//! Webhooks, <https://www.standardwebhooks.com/>.)
 //!
 //! Another try can mend 408, 425, 429, all 5xx and every fault of the network. What remains is
 //! permanent, redirects among it: they are not followed, because a POST that turns into a GET
 //! somewhere else delivers nothing.
 
 mod header;
+mod signature;
 
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
@@ -21,15 +24,18 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use tracing::{info, warn};
 
+use self::signature::Signer;
 use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Refusal, Sink};
 use crate::config::Section;
 use crate::event::EventId;
 use crate::format::{Format, Rendered};
 use crate::http::{self, ClientError};
+use crate::secret::Secret;
 use crate::time;
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 /// Below the 5 s and more after which common servers (Node.js, Apache httpd) close an idle
 /// connection, so that a request seldom meets a connection that is just being closed.
@@ -51,6 +57,9 @@ pub struct Config {
     pub url: Url,
     /// Headers to add. Their values may be secrets, and are marked so.
     pub headers: HeaderMap,
+    /// What requests are signed with, each serialised as in Standard Webhooks (`whsec_...`). Several
+    /// while one takes the place of another; none: requests are not signed.
+    pub signing_secrets: Vec<Secret>,
     /// Certificate authorities to trust besides those of the system.
     pub ca_file: Option<PathBuf>,
     /// A client certificate and its private key.
@@ -65,10 +74,12 @@ pub struct Config {
 
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { url, headers, ca_file, identity, max_concurrency, format, timeout } = self;
+        let Self { url, headers, signing_secrets, ca_file, identity, .. } = self;
+        let Self { max_concurrency, format, timeout, .. } = self;
         f.debug_struct("Config")
             .field("url", &http::shown(url))
             .field("headers", headers)
+            .field("signing_secrets", signing_secrets)
             .field("ca_file", ca_file)
             .field("identity", identity)
             .field("max_concurrency", max_concurrency)
@@ -82,7 +93,9 @@ impl Config {
     /// Reads the sink's keys.
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
         let url = section.url("url", None, &["http", "https"]);
-        let headers = header::read(section);
+        let format = section.format_of_webhook();
+        let headers = header::read(section, format.as_ref());
+        let signing_secrets = signature::read(section);
         let ca_file = section.path("ca_file");
         let cert_file = section.path("client_cert_file");
         let key_file = section.path("client_key_file");
@@ -95,10 +108,10 @@ impl Config {
         }
         let max_concurrency = section.integer("max_concurrency", 128, 1..=4096);
         let timeout = super::timeout(section, Duration::from_secs(10));
-        let format = section.format();
         Some(Self {
             url: url?,
             headers,
+            signing_secrets,
             ca_file,
             identity: cert_file.zip(key_file),
             max_concurrency: usize::try_from(max_concurrency).unwrap_or(usize::MAX),
@@ -115,6 +128,7 @@ pub struct Webhook {
     config: Config,
     /// What errors call the endpoint: method and URL, without secrets.
     target: String,
+    signer: Signer,
     client: RwLock<Client>,
 }
 
@@ -123,13 +137,16 @@ impl Webhook {
     ///
     /// # Errors
     ///
-    /// A certificate or key cannot be used.
+    /// A certificate, key or signing secret cannot be used.
     pub(super) fn open(config: &Config, name: &str) -> Result<Self, OpenError> {
         let client = client(config).map_err(|error| OpenError::new(name, error.to_string()))?;
+        let signer = Signer::new(&config.signing_secrets)
+            .map_err(|flaw| OpenError::new(name, format!("a signing secret {flaw}")))?;
         Ok(Self {
             name: name.to_owned(),
             config: config.clone(),
             target: format!("POST {}", http::shown(&config.url)),
+            signer,
             client: RwLock::new(client),
         })
     }
@@ -165,8 +182,12 @@ impl Webhook {
         all.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         all.insert(USER_AGENT, HeaderValue::from_static(http::USER_AGENT));
         all.extend(headers.clone());
-        all.insert(WEBHOOK_ID, id_value(parcel.event.id()));
-        all.insert(WEBHOOK_TIMESTAMP, time::unix_seconds(time::wall_clock()).into());
+        let (id, timestamp) = (parcel.event.id(), time::unix_seconds(time::wall_clock()));
+        all.insert(WEBHOOK_ID, id_value(id));
+        all.insert(WEBHOOK_TIMESTAMP, timestamp.into());
+        if let Some(signature) = self.signer.sign(id, timestamp, &body) {
+            all.insert(WEBHOOK_SIGNATURE, signature);
+        }
         for (name, value) in of_format {
             // What a format gives fits into a header.
             if let Ok(value) = HeaderValue::try_from(value) {
@@ -285,6 +306,7 @@ mod tests {
         let config = Config {
             url: "https://user:hunter2@app.example.com/?key=hunter2".parse().unwrap(),
             headers: HeaderMap::from_iter([(name, value)]),
+            signing_secrets: vec![Secret::from(format!("whsec_{}", "hunter2x".repeat(4)))],
             ca_file: None,
             identity: None,
             max_concurrency: 1,

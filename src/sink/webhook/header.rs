@@ -1,11 +1,12 @@
 //! The headers that the configuration adds to a request.
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 
 use crate::config::Section;
+use crate::format::Format;
 
-/// Reads `headers`; mistakes go into the section's report.
-pub(super) fn read(section: &Section<'_>) -> HeaderMap {
+/// Reads `headers`, beside those of the format; mistakes go into the section's report.
+pub(super) fn read(section: &Section<'_>, format: Option<&Format>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in section.masked_map("headers", "{ Authorization = \"Bearer ...\" }") {
         match check(&name, value.expose()) {
@@ -17,6 +18,10 @@ pub(super) fn read(section: &Section<'_>) -> HeaderMap {
             }
             Err((problem, right)) => section.mistake("headers", &problem, right),
         }
+    }
+    if headers.contains_key(CONTENT_TYPE) && format.is_some_and(Format::owns_content_type) {
+        let problem = "holds content-type, by which a receiver knows this format";
+        section.mistake("headers", problem, "leave it out");
     }
     headers
 }
@@ -30,7 +35,8 @@ pub(super) fn check(
         return Err((format!("\"{name}\" is not a header name"), "for example Authorization"));
     };
     let set_by_us = ["host", "content-length", "transfer-encoding", "connection"];
-    if header.as_str().starts_with("webhook-") || set_by_us.contains(&header.as_str()) {
+    let is_ours = |prefix| header.as_str().starts_with(prefix);
+    if is_ours("webhook-") || is_ours("ce-") || set_by_us.contains(&header.as_str()) {
         return Err((format!("{header} is set by vod-relay itself"), "leave it out"));
     }
     let value: Result<HeaderValue, InvalidHeaderValue> = HeaderValue::from_bytes(value.as_bytes());
@@ -59,6 +65,7 @@ mod tests {
             ("", "x", "is not a header name"),
             ("Webhook-Id", "x", "is set by vod-relay itself"),
             ("webhook-signature", "x", "is set by vod-relay itself"),
+            ("Ce-Id", "x", "is set by vod-relay itself"),
             ("HOST", "x", "is set by vod-relay itself"),
             ("Content-Length", "1", "is set by vod-relay itself"),
             ("X-Token", "hunter2\n", "characters that no header can have"),
