@@ -15,6 +15,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 pub use identity::EventId;
+pub(crate) use identity::is_outside_the_content;
 
 use crate::json;
 
@@ -124,7 +125,7 @@ impl Event {
             let key = found.key();
             if key == "EventType" {
                 named_type = json::scalar(found.value).map(Cow::into_owned);
-            } else if found.value.starts_with('{') && !identity::is_outside_the_content(&key) {
+            } else if found.value.starts_with('{') && !is_outside_the_content(&key) {
                 objects.push((key, found));
             }
         }

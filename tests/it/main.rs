@@ -6,6 +6,7 @@
 mod config;
 mod corpus;
 mod emulator;
+mod legacy;
 mod readme;
 mod sinks;
 mod small_disk;
