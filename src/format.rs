@@ -1,6 +1,7 @@
 //! The shapes in which a sink can get an event.
 
 mod callback;
+mod callback_v2;
 mod cloudevents;
 
 use std::time::SystemTime;
@@ -18,6 +19,12 @@ pub enum Format {
     Callback,
     /// The same with VOD's callback signature, `Sign` and `T`, made with this key.
     SignedCallback(Secret),
+    /// What VOD's callback in the legacy 2.0 format would POST.
+    CallbackV2 {
+        /// Whether an event that 2.0 does not have goes out as [`Format::Callback`] has it, instead of
+        /// not at all.
+        fallback: bool,
+    },
     /// CloudEvents 1.0 in structured mode: one JSON object, with the event as its `data`.
     CloudEvents,
     /// CloudEvents 1.0 in binary mode: the event as it is, with attributes as HTTP headers.
@@ -64,6 +71,7 @@ impl Format {
         match self {
             Self::Callback => Ok(callback::plain(input.event)),
             Self::SignedCallback(key) => callback::signed(input.event, key, input.now),
+            Self::CallbackV2 { fallback } => callback_v2::render(input.event, *fallback),
             Self::CloudEvents => cloudevents::structured(input),
             Self::CloudEventsBinary => Ok(cloudevents::binary(input)),
         }
@@ -72,7 +80,7 @@ impl Format {
     /// Whether the body's media type is part of the shape, so that no other may stand in its place.
     pub fn owns_content_type(&self) -> bool {
         match self {
-            Self::Callback | Self::SignedCallback(_) => false,
+            Self::Callback | Self::SignedCallback(_) | Self::CallbackV2 { .. } => false,
             Self::CloudEvents | Self::CloudEventsBinary => true,
         }
     }
