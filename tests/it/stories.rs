@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod dead_letters;
 mod delivery;
+mod formats;
 mod isolation;
 mod odd_answers;
 mod once;
