@@ -96,6 +96,8 @@ fn the_emulators_flags_and_faults_are_all_there() {
 fn every_configuration_is_right() {
     let secrets = tempfile::tempdir().unwrap();
     fs::write(secrets.path().join("vod-secret-key"), "secret\n").unwrap();
+    let signing_secret = format!("whsec_{}\n", "secret00".repeat(4));
+    fs::write(secrets.path().join("app-signing-secret"), signing_secret).unwrap();
     let variables = |name: &str| match name {
         "CREDENTIALS_DIRECTORY" => secrets.path().to_str().map(str::to_owned),
         _ => Some(name.to_lowercase()),
