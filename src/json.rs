@@ -5,7 +5,11 @@
 //! for byte as VOD wrote it, with nothing but its handle cut out. On text that is not well-formed
 //! nothing panics; the walk just ends early.
 
+mod outline;
+
 use std::borrow::Cow;
+
+pub use self::outline::{Field, Outline, Value};
 
 /// One member of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,22 +87,23 @@ fn unescape(inside: &str) -> Option<Cow<'_, str>> {
 
 /// The object's text without the member at `index`; all other bytes stay as they are.
 pub fn without_member(text: &str, index: usize) -> String {
-    without_members(text, |at, _| at == index)
+    match Outline::of(text).root().cut(index) {
+        Some(cut) => [&text[..cut.start], &text[cut.end..]].concat(),
+        None => text.to_owned(),
+    }
 }
 
 /// The object's text without the members that are unwanted, each with the comma that joined it; all
 /// other bytes stay as they are.
-pub fn without_members(text: &str, is_unwanted: impl Fn(usize, &Member<'_>) -> bool) -> String {
+pub fn without_members(text: &str, is_unwanted: impl Fn(&Member<'_>) -> bool) -> String {
     let mut kept = String::with_capacity(text.len());
+    let start = members(text).next().map_or(0, |first| first.start);
+    kept.push_str(&text[..start]);
+    // The end of the member before, kept or not.
+    let mut end = start;
     let mut is_first = true;
-    // The end of the member before, kept or not; before the first one, of nothing.
-    let mut end = 0;
-    for (index, member) in members(text).enumerate() {
-        if index == 0 {
-            kept.push_str(&text[..member.start]);
-            end = member.start;
-        }
-        if !is_unwanted(index, &member) {
+    for member in members(text) {
+        if !is_unwanted(&member) {
             let from = if is_first { member.start } else { end };
             kept.push_str(&text[from..member.end]);
             is_first = false;
@@ -123,7 +128,7 @@ pub fn with_members(text: &str, more: &str) -> Option<String> {
 /// Inside a JSON string a line break is always an escape, so only white space between the tokens
 /// is touched. Text without line breaks comes back untouched.
 pub fn on_one_line(text: &str) -> Cow<'_, str> {
-    if !text.contains(['\n', '\r']) {
+    if memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
     let lines = text.split(['\n', '\r']);
@@ -203,6 +208,29 @@ fn string_end(bytes: &[u8], start: usize) -> usize {
 }
 
 #[cfg(test)]
+mod fixture {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    /// Any JSON.
+    pub(super) fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".*".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 48, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::hash_map(".*", inner, 0..6)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -236,7 +264,7 @@ mod tests {
             ("[]", "[]"),
         ];
         for (text, expected) in cases {
-            assert_eq!(without_members(text, |_, member| member.key() == "h"), expected);
+            assert_eq!(without_members(text, |member| member.key() == "h"), expected);
         }
     }
 
@@ -279,23 +307,8 @@ mod tests {
         use proptest::prelude::*;
         use serde_json::Value;
 
+        use super::super::fixture::any_json;
         use super::super::*;
-
-        fn any_json() -> impl Strategy<Value = Value> {
-            let leaf = prop_oneof![
-                Just(Value::Null),
-                any::<bool>().prop_map(Value::from),
-                any::<i64>().prop_map(Value::from),
-                ".*".prop_map(Value::from),
-            ];
-            leaf.prop_recursive(4, 48, 6, |inner| {
-                prop_oneof![
-                    prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-                    prop::collection::hash_map(".*", inner, 0..6)
-                        .prop_map(|map| Value::Object(map.into_iter().collect())),
-                ]
-            })
-        }
 
         proptest! {
             #[test]

@@ -32,7 +32,7 @@ pub(super) fn signed(
         Md5::new().chain_update(sign_key.expose()).chain_update(t.to_string()).finalize(),
     );
     let members = format!(r#""Sign":"{sign}","T":{t}"#);
-    let bare = json::without_members(&text, |_, member| matches!(&*member.key(), "Sign" | "T"));
+    let bare = json::without_members(&text, |member| matches!(&*member.key(), "Sign" | "T"));
     json::with_members(&bare, &members).map(Rendered::json).ok_or_else(|| {
         Unrenderable("it is no JSON object, so it cannot hold a signature".to_owned())
     })
