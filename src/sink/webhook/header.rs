@@ -51,6 +51,7 @@ pub(super) fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::fixture::read as read_keys;
 
     #[test]
     fn headers_are_checked_before_anything_is_sent() {
@@ -72,6 +73,18 @@ mod tests {
         ] {
             let (problem, _) = check(name, value).unwrap_err();
             assert!(problem.contains(expected) && !problem.contains("hunter2"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_format_that_is_known_by_its_media_type_keeps_it() {
+        let keys = "headers = { Content-Type = 'text/json' }";
+        let mistakes = |format| read_keys(keys, |section| read(section, Some(&format))).1;
+        assert_eq!(mistakes(Format::Callback), "");
+        for format in [Format::CloudEvents, Format::CloudEventsBinary] {
+            let expected = "2:11: sinks.app.headers: holds content-type, by which a receiver knows this \
+                            format (leave it out)";
+            assert_eq!(mistakes(format), expected);
         }
     }
 }
