@@ -3,6 +3,7 @@
 //! Data goes to standard output, everything else to standard error.
 
 mod check;
+mod convert;
 mod dead_letters;
 mod demo;
 mod emulate;
@@ -47,6 +48,7 @@ enum Command {
     /// Validate the configuration without touching the network, and print what would run
     Check,
     DeadLetters(dead_letters::DeadLettersArgs),
+    Convert(convert::ConvertArgs),
     /// Emulate the VOD event API on this machine, to develop and test against
     Emulate(Box<emulate::EmulateArgs>),
     /// See it work without an account: an emulator, the relay and an application in one process
@@ -56,7 +58,7 @@ enum Command {
 const EXIT_CODES: &str = "\
 Exit codes:
    0  all is well; with --once: every event pulled was delivered and confirmed
-   1  an internal failure
+   1  an internal failure. There is something that convert could not convert
    2  wrong usage
   69  VOD could not be reached (--once)
   75  --once left events undelivered or unconfirmed; they come again. A replay left dead letters
@@ -77,6 +79,7 @@ impl Cli {
             }
             Some(Command::Check) => check::run(&self.config),
             Some(Command::DeadLetters(args)) => dead_letters::run(&self.config, args),
+            Some(Command::Convert(args)) => convert::run(args),
             Some(Command::Emulate(args)) => emulate(*args),
             Some(Command::Demo(args)) => demo::run(&args),
         };

@@ -4,7 +4,8 @@
 
 /// All is well. With `--once`: every event that was pulled is delivered and confirmed.
 pub const OK: u8 = 0;
-/// An internal failure: something this program did not foresee.
+/// An internal failure: something this program did not foresee. From `convert`: there is something
+/// that could not be converted.
 pub const INTERNAL: u8 = 1;
 /// Wrong usage of the command line.
 pub const USAGE: u8 = 2;
