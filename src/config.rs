@@ -105,6 +105,11 @@ impl Config {
         Router::new(self.sinks.iter().map(|sink| (sink.sources.clone(), sink.rule.clone())))
     }
 
+    /// The name and the `SubAppId` of each source.
+    pub fn applications(&self) -> impl Iterator<Item = (&str, Option<u64>)> {
+        self.sources.iter().map(|source| (&*source.name, source.sub_app_id))
+    }
+
     /// `readers` says who else can read the file, if anyone can.
     fn read(
         file: &str,

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::job::Job;
 use self::worker::Worker;
+use crate::application::Applications;
 use crate::flight::Verdict;
 use crate::ledger::Ledger;
 use crate::sink::Sink;
@@ -44,6 +45,8 @@ pub struct Lane {
 pub struct Parts {
     /// Where deliveries are noted.
     pub ledger: Arc<Ledger>,
+    /// What the sub-application of an event is asked from.
+    pub applications: Applications,
     /// After how many tries an event is given up; absent means never.
     pub max_attempts: Option<u64>,
     /// Makes the lane give up what is not worth waiting for.

@@ -8,7 +8,8 @@
 //! Data flows one way and so do imports: each layer uses only those above it in this list.
 //!
 //! * Words, without any input or output: [`time`], [`retry`], [`quiet`], [`secret`], [`exit`],
-//!   [`json`], [`crash`], [`event`], [`legacy`], [`mod@format`], [`route`], [`progress`].
+//!   [`json`], [`crash`], [`event`], [`legacy`], [`application`], [`mod@format`], [`route`],
+//!   [`progress`].
 //! * Edges, each to one outside thing: [`http`], [`tencent`], [`sink`], [`store`].
 //! * Events under way: [`flight`] until they are settled, [`ledger`] once they are.
 //! * Delivery: a [`lane`] for each sink.
@@ -17,6 +18,7 @@
 //! * Assembly: [`config`], [`relay`], the [`doctor`], and the [`emulator`] beside them.
 //! * The command line: [`logging`], [`signals`], [`cli`].
 
+pub mod application;
 pub mod cli;
 pub mod config;
 pub mod confirm;

@@ -10,6 +10,7 @@
 mod collection;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod format;
 mod optional;
 mod scalar;
 mod secret;

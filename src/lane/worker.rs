@@ -16,6 +16,7 @@ use super::queue::Queue;
 use super::ramp;
 use super::report::Report;
 use super::{Order, Parts};
+use crate::application::Applications;
 use crate::flight::Verdict;
 use crate::ledger::Ledger;
 use crate::sink::{Limits, Sink};
@@ -26,6 +27,7 @@ pub(super) struct Worker {
     name: Arc<str>,
     sink: Arc<dyn Sink>,
     ledger: Arc<Ledger>,
+    applications: Applications,
     max_attempts: Option<u64>,
     limits: Limits,
     queue: Queue,
@@ -46,13 +48,14 @@ impl Worker {
         share: Arc<AtomicUsize>,
         parts: Parts,
     ) -> Self {
-        let Parts { ledger, max_attempts, closing, gone } = parts;
+        let Parts { ledger, applications, max_attempts, closing, gone } = parts;
         Self {
             limits: sink.limits(),
             report: Report::new(name.clone()),
             name,
             sink,
             ledger,
+            applications,
             max_attempts,
             queue: Queue::default(),
             gate: Gate::default(),
@@ -162,6 +165,7 @@ impl Worker {
                 sink: self.sink.clone(),
                 name: self.name.clone(),
                 ledger: self.ledger.clone(),
+                applications: self.applications.clone(),
                 max_attempts: self.max_attempts,
                 flights: jobs.iter().map(|job| (job.flight.clone(), job.tries())).collect(),
                 limit,

@@ -74,7 +74,7 @@ impl Config {
         let program = command.next();
         let max_concurrency = section.integer("max_concurrency", 4, 1..=256);
         let timeout = super::timeout(section, Duration::from_secs(20));
-        let format = super::format(section);
+        let format = section.format();
         Some(Self {
             program: program.filter(|program| !program.is_empty())?,
             arguments: command.collect(),
@@ -100,6 +100,7 @@ impl Runner {
 
     async fn run(&self, parcel: &Parcel) -> Outcome {
         let Config { program, format, .. } = &self.config;
+        let input = parcel.render(format)?.body;
         let mut child = self.command(parcel).spawn().map_err(|error| {
             Refusal::transient(format!(
                 "cannot start {program}: {error} (check that it, and the interpreter that its \
@@ -111,7 +112,6 @@ impl Runner {
         let mut group = Group::new(child);
         let mut printed = Output::new(&self.name, parcel.event.id(), "stdout");
         let mut complained = Output::new(&self.name, parcel.event.id(), "stderr");
-        let input = format.render(&parcel.event);
         let status = {
             let talk = async {
                 let input = feed(stdin, &input);

@@ -17,6 +17,8 @@ fn variables(name: &str) -> Option<String> {
     match name {
         "VOD_SECRET_ID" => Some("AKIDexample".to_owned()),
         "VOD_SECRET_KEY" | "APP_TOKEN" => Some(secrets::SENTINEL.to_owned()),
+        "VOD_SIGN_KEY" => Some(secrets::SIGN_KEY.to_owned()),
+        "APP_SIGNING_SECRET" => Some(secrets::SIGNING_SECRET.to_owned()),
         // What a variable holds cannot change the structure of the file.
         "HOSTILE" => Some("\"\n[sinks.evil]\ntype = \"stdout\" # ${VOD_SECRET_ID} $$".to_owned()),
         _ => None,
@@ -100,7 +102,15 @@ fn the_effective_configuration_is_the_same_configuration() {
         // A header is masked as a whole.
         let text = text.replace("Bearer ${APP_TOKEN}", "${APP_TOKEN}");
         let config = parse(&text).unwrap();
-        let again = parse(config.effective()).unwrap();
+        // These two are checked, so that their masks cannot stand for them.
+        let again = config
+            .effective()
+            .replace("sign_key = \"********\"", "sign_key = \"${VOD_SIGN_KEY}\"")
+            .replace(
+                "signing_secrets = [\"********\"]",
+                "signing_secrets = [\"${APP_SIGNING_SECRET}\"]",
+            );
+        let again = parse(&again).unwrap();
         assert_eq!(again.effective(), config.effective());
         let masked = |name: &str| match name {
             "VOD_SECRET_KEY" | "APP_TOKEN" => Some("********".to_owned()),

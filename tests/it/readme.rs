@@ -99,6 +99,9 @@ fn every_configuration_is_right() {
     let key = secrets.path().join("vod-secret-key");
     fs::write(&key, "secret\n").unwrap();
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let signing = secrets.path().join("app-signing-secret");
+    fs::write(&signing, format!("whsec_{}\n", "secret00".repeat(4))).unwrap();
+    fs::set_permissions(&signing, fs::Permissions::from_mode(0o600)).unwrap();
     let variables = |name: &str| match name {
         "CREDENTIALS_DIRECTORY" => secrets.path().to_str().map(str::to_owned),
         _ => Some(name.to_lowercase()),

@@ -12,6 +12,7 @@ mod damage;
 mod dead_letters;
 mod delivery;
 mod doctor;
+mod formats;
 mod isolation;
 mod odd_answers;
 mod once;

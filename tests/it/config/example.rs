@@ -14,7 +14,7 @@ pub(crate) fn active() -> String {
 /// The example with every key that is commented out, but for the names of files that are not there.
 pub(crate) fn uncommented() -> String {
     let lines = EXAMPLE.lines().map(|line| match commented_out(line) {
-        Some(key) if !key.contains("_file =") => key,
+        Some(key) if !key.contains("_file =") && !key.contains("_files =") => key,
         _ => line,
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -98,12 +98,13 @@ fn the_example_has_every_key() {
         let (_, known) = error.split_once("(known here: ").expect(&error);
         let (known, _) = known.split_once(")\n").unwrap();
         for key in known.split(", ").filter(|key| *key != "credentials") {
-            // What all sinks have in common is shown with the first.
-            let common = ["format", "timeout", "sources", "events", "when", "max_attempts"];
-            let common = common.contains(&key);
-            let table = if common && table.starts_with("[sinks") { "[sinks.app]" } else { table };
+            // What all sinks have in common is shown with one of them.
+            let common = ["format", "sign_key", "sign_key_file", "fallback"];
+            let common = [&common[..], &["timeout", "sources", "events", "when", "max_attempts"]];
+            let common = table.starts_with("[sinks") && common.concat().contains(&key);
             let line = format!("{key} = ");
-            let found = shown.iter().any(|(t, l)| *t == table && l.starts_with(&line));
+            let is_here = |t: &str| t == table || common && t.starts_with("[sinks");
+            let found = shown.iter().any(|(t, l)| is_here(t) && l.starts_with(&line));
             assert!(found, "{table} lacks {key}");
         }
     }

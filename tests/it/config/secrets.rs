@@ -10,6 +10,9 @@ use super::{MINIMAL, damaged, example, parse};
 
 /// The secret in all of these tests.
 pub(crate) const SENTINEL: &str = "hunter2-never-shown";
+/// Secrets by the rules for them.
+pub(crate) const SIGN_KEY: &str = "hunter2NeverShown";
+pub(crate) const SIGNING_SECRET: &str = "whsec_hunter2NeverShownhunter2NeverShown00";
 
 /// Everything that can be printed of the outcome of a parse.
 fn printed(text: &str) -> String {
@@ -35,10 +38,17 @@ fn a_secret_shows_nowhere() {
         example::uncommented().replace("token = \"\"", &format!("token = \"{SENTINEL}\"")),
         example::uncommented().replace("Bearer ${APP_TOKEN}", SENTINEL),
         example::uncommented().replace("\"Bearer ${APP_TOKEN}\"", &format!("[\"{SENTINEL}\"]")),
+        example::uncommented().replace("${VOD_SIGN_KEY}", SENTINEL),
+        example::uncommented().replace("${VOD_SIGN_KEY}", SIGN_KEY),
+        example::uncommented().replace("${APP_SIGNING_SECRET}", SENTINEL),
+        example::uncommented().replace("${APP_SIGNING_SECRET}", &format!("whsec_{SENTINEL}")),
+        example::uncommented().replace("[\"${APP_SIGNING_SECRET}\"]", &format!("{SENTINEL:?}")),
     ];
     for text in texts {
         let printed = printed(&text);
-        assert!(!printed.contains(SENTINEL), "{printed}");
+        for secret in [SENTINEL, SIGN_KEY, SIGNING_SECRET] {
+            assert!(!printed.contains(secret), "{printed}");
+        }
     }
     let effective = parse(&example::uncommented()).unwrap().effective().to_owned();
     assert!(effective.contains("secret_key = \"********\""), "{effective}");
