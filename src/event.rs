@@ -15,6 +15,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 pub use identity::EventId;
+pub(crate) use identity::is_outside_the_content;
 
 use crate::json::{self, Outline};
 

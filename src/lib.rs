@@ -8,7 +8,7 @@
 //! Data flows one way and so do imports: each layer uses only those above it in this list.
 //!
 //! * Words, without any input or output: [`time`], [`retry`], [`quiet`], [`secret`], [`exit`],
-//!   [`json`], [`crash`], [`event`], [`mod@format`], [`route`], [`progress`].
+//!   [`json`], [`crash`], [`event`], [`legacy`], [`mod@format`], [`route`], [`progress`].
 //! * Edges, each to one outside thing: [`http`], [`tencent`], [`sink`], [`store`].
 //! * Events under way: [`flight`] until they are settled, [`ledger`] once they are.
 //! * Delivery: a [`lane`] for each sink.
@@ -31,6 +31,7 @@ pub mod http;
 pub mod json;
 pub mod lane;
 pub mod ledger;
+pub mod legacy;
 pub mod logging;
 pub mod progress;
 pub mod quiet;

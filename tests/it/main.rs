@@ -7,6 +7,7 @@ mod config;
 mod corpus;
 mod emulator;
 mod generated;
+mod legacy;
 mod readme;
 mod sinks;
 mod small_disk;
