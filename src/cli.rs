@@ -4,6 +4,7 @@
 
 mod check;
 mod completions;
+mod convert;
 mod dead_letters;
 mod demo;
 mod emulate;
@@ -51,6 +52,7 @@ enum Command {
     /// Validate the configuration without touching the network, and print what would run
     Check,
     DeadLetters(dead_letters::DeadLettersArgs),
+    Convert(convert::ConvertArgs),
     /// Emulate the VOD event API on this machine, to develop and test against
     Emulate(Box<emulate::EmulateArgs>),
     /// See it work without an account: an emulator, the relay and an application in one process
@@ -75,6 +77,7 @@ impl Cli {
             }
             Some(Command::Check) => check::run(&self.config),
             Some(Command::DeadLetters(args)) => dead_letters::run(&self.config, args),
+            Some(Command::Convert(args)) => convert::run(args),
             Some(Command::Emulate(args)) => emulate(*args),
             Some(Command::Demo(args)) => demo::run(&args),
             Some(Command::Completions(args)) => say(&completions::script(&args)),

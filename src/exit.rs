@@ -4,7 +4,8 @@
 
 /// All is well. With `--once`: every event that was pulled is delivered and confirmed.
 pub const OK: u8 = 0;
-/// An internal failure: something this program did not foresee.
+/// An internal failure: something this program did not foresee. From `convert`: there is something
+/// that could not be converted.
 pub const INTERNAL: u8 = 1;
 /// Wrong usage of the command line.
 pub const USAGE: u8 = 2;
@@ -20,7 +21,7 @@ pub const CONFIG: u8 = 78;
 /// What each code means to a user: the words of `--help` and of the manual page.
 pub const MEANINGS: [(u8, &str); 7] = [
     (OK, "all is well; with --once: every event pulled was delivered and confirmed"),
-    (INTERNAL, "an internal failure"),
+    (INTERNAL, "an internal failure. There is something that convert could not convert"),
     (USAGE, "wrong usage"),
     (UNREACHABLE, "VOD could not be reached (--once)"),
     (

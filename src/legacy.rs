@@ -2,7 +2,7 @@
 //!
 //! Accounts opened before 2019 may still get their normal callbacks in the 2.0 format:
 //! `{"version":"4.0","eventType":"...","data":{...}}`. What both formats say of an event is listed
-//! member by member in the tables of [`events`] and [`procedure`]; the conversion works through
+//! member by member in the tables of `events` and `procedure`; the conversion works through
 //! them on the text itself. Names change, values stay as written, every digit and every escape,
 //! and members stay in order. Numbers are not rounded either: 3.0 gives `Duration` with fractions
 //! of a second where 2.0 documents whole ones.
@@ -57,23 +57,38 @@ use crate::json;
 const VERSION: &str = "\"4.0\"";
 
 /// Why an event cannot be had in the other format.
+///
+/// As text it also says what to do about it in a configuration; see [`NoCounterpart::reason`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoCounterpart {
     /// 2.0 has no such event.
-    #[error(
-        "the legacy 2.0 format has no event {0}; `fallback = \"callback\"` sends such events in \
-         their 3.0 form"
-    )]
+    #[error("{}; `fallback = \"callback\"` sends such events in their 3.0 form", self.reason())]
     InLegacy(Name),
     /// 3.0 has no such event.
-    #[error("the 3.0 format has no event {0}; it can only be passed on in its 2.0 form")]
+    #[error("{}; it can only be passed on in its 2.0 form", self.reason())]
     InCurrent(Name),
     /// It is no event of the 2.0 format.
-    #[error("it is no event of the legacy 2.0 format, which has an eventType and an object data")]
+    #[error("{}", self.reason())]
     NotLegacy,
     /// It is no event of the 3.0 format.
-    #[error("it is no event of the 3.0 format: it has neither an EventType nor an event's data")]
+    #[error("{}", self.reason())]
     NotCurrent,
+}
+
+impl NoCounterpart {
+    /// What is the matter.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::InLegacy(name) => format!("the legacy 2.0 format has no event {name}"),
+            Self::InCurrent(name) => format!("the 3.0 format has no event {name}"),
+            Self::NotLegacy => "it is no event of the legacy 2.0 format, which has an eventType \
+                                and an object data"
+                .to_owned(),
+            Self::NotCurrent => "it is no event of the 3.0 format: it has neither an EventType \
+                                 nor an event's data"
+                .to_owned(),
+        }
+    }
 }
 
 /// A name from outside, short enough for a log line and without anything that could end one.

@@ -4,6 +4,7 @@ mod bounds;
 mod chaos;
 mod cli;
 mod clock;
+mod convert;
 #[cfg(debug_assertions)]
 mod crash;
 mod damage;
