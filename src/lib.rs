@@ -15,7 +15,7 @@
 //! * What leads to the lanes: [`fanout`] from the sources, [`spool`] from local disk.
 //! * The ends of a source: [`source`] pulls, [`confirm`] confirms.
 //! * Assembly: [`config`], [`relay`], and the [`emulator`] beside them.
-//! * The command line: [`logging`], [`signals`], [`cli`].
+//! * The command line: [`logging`], [`service_manager`], [`signals`], [`cli`].
 
 pub mod cli;
 pub mod config;
@@ -38,6 +38,7 @@ pub mod relay;
 pub mod retry;
 pub mod route;
 pub mod secret;
+pub mod service_manager;
 pub mod signals;
 pub mod sink;
 pub mod source;
