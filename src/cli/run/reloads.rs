@@ -76,7 +76,9 @@ impl Reloads {
     ) {
         let Some(Underway { log, .. }) = self.underway.take() else { return };
         let Some(outcome) = outcome else { return };
-        if let Ok(changes) = &outcome {
+        if let Ok(changes) = &outcome
+            && changes.keys.iter().any(|key| key.starts_with("log."))
+        {
             change_log(logging, &log, changes);
         }
         manager.reloaded(&outcome);
@@ -87,8 +89,9 @@ impl Reloads {
 }
 
 fn change_log(logging: &Logging, log: &Log, changes: &Changes) {
-    if let Err(error) = logging.change(log) {
-        tracing::error!("the log stays as it is: {error}");
+    match logging.change(log) {
+        Ok(()) => tracing::info!("the log has changed"),
+        Err(error) => tracing::error!("the log stays as it is: {error}"),
     }
     let variable = logging::LEVEL_VARIABLE;
     if changes.keys.contains(&"log.level") && logging::level_of_environment().is_some() {
