@@ -349,6 +349,24 @@ async fn a_socket_in_the_abstract_namespace_does_as_well() {
 }
 
 #[tokio::test]
+async fn a_service_manager_that_was_away_is_told_what_it_missed() {
+    let world = World::new().await;
+    let path = world.path("notify");
+    let app = App::new().await;
+    let config = world.config("", &app.sink("app", ""));
+    let relay = config.env("NOTIFY_SOCKET", path.to_str().unwrap()).start();
+    relay.says("VOD answers").await;
+    let manager = Manager::at(&path);
+    manager.until_line("READY=1").await;
+    fs::remove_file(&path).unwrap();
+    relay.reload().await;
+    // Nobody has heard that a reload began, and hardly that it is over.
+    let manager = Manager::at(&path);
+    manager.until_line("READY=1").await;
+    relay.signal("KILL");
+}
+
+#[tokio::test]
 async fn without_a_service_manager_that_listens_nothing_is_different() {
     let world = World::new().await;
     let app = App::new().await;
