@@ -3,7 +3,7 @@
 //! * `READY=1` once VOD has answered a pull of any source; until then `STATUS=` says what is missing.
 //! * `STATUS=` with counts, backlog and trouble in one line, when it has changed.
 //! * `RELOADING=1` with `MONOTONIC_USEC=`, and `READY=1` when the reload is over, good or not.
-//! * `WATCHDOG=1` while the pull loops make progress ([`watchdog`]).
+//! * `WATCHDOG=1` while the pull loops make progress (see `service_manager/watchdog.rs`).
 //! * `STOPPING=1` when the end begins, with the time that it may take.
 //!
 //! A run with `--once` has no state to tell of but its `STATUS=`. The protocol is that of
