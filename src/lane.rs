@@ -7,6 +7,7 @@
 
 mod call;
 mod gate;
+mod health;
 mod job;
 mod queue;
 mod ramp;
@@ -20,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use self::health::{Down, Health};
 pub use self::job::Job;
 use self::worker::Worker;
 use crate::application::Applications;
@@ -38,6 +40,7 @@ pub struct Lane {
     orders: mpsc::Sender<Order>,
     sink: Arc<dyn Sink>,
     share: Arc<AtomicUsize>,
+    health: Arc<Health>,
 }
 
 /// What a lane needs beside its sink.
@@ -70,13 +73,19 @@ impl Lane {
         let (orders, inbox) = mpsc::channel(INBOX);
         let share = Arc::new(AtomicUsize::new(usize::MAX));
         let worker = Worker::new(name.clone(), sink.clone(), share.clone(), parts);
+        let health = worker.health.clone();
         tasks.spawn(worker.run(inbox));
-        Self { name, orders, sink, share }
+        Self { name, orders, sink, share, health }
     }
 
     /// The sink's name.
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Whether the sink takes what it is given.
+    pub fn health(&self) -> &Arc<Health> {
+        &self.health
     }
 
     /// Opens again what a log rotator may have moved away.

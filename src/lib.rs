@@ -16,7 +16,7 @@
 //! * What leads to the lanes: [`fanout`] from the sources, [`spool`] from local disk.
 //! * The ends of a source: [`source`] pulls, [`confirm`] confirms.
 //! * Assembly: [`config`], [`relay`], the [`doctor`], and the [`emulator`] beside them.
-//! * The command line: [`logging`], [`signals`], [`cli`].
+//! * The command line: [`logging`], [`service_manager`], [`signals`], [`cli`].
 
 pub mod application;
 pub mod cli;
@@ -42,6 +42,7 @@ pub mod relay;
 pub mod retry;
 pub mod route;
 pub mod secret;
+pub mod service_manager;
 pub mod signals;
 pub mod sink;
 pub mod source;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::call::{Call, Ending};
 use super::gate::Gate;
+use super::health::Health;
 use super::job::Job;
 use super::queue::Queue;
 use super::ramp;
@@ -32,6 +33,7 @@ pub(super) struct Worker {
     limits: Limits,
     queue: Queue,
     gate: Gate,
+    pub(super) health: Arc<Health>,
     share: Arc<AtomicUsize>,
     calls: JoinSet<Vec<Ending>>,
     /// What each call carries, kept here so that a panic in the sink loses nothing.
@@ -59,6 +61,7 @@ impl Worker {
             max_attempts,
             queue: Queue::default(),
             gate: Gate::default(),
+            health: Arc::default(),
             share,
             calls: JoinSet::new(),
             underway: HashMap::new(),
@@ -191,23 +194,23 @@ impl Worker {
         for (mut job, ending) in jobs.into_iter().zip(endings) {
             match ending {
                 Ending::Delivered => {
-                    self.gate.success();
+                    self.works();
                     self.report.delivered(&job, now - started);
                     job.settle(Verdict::Delivered);
                 }
                 Ending::Failed { reason, retry_after } => {
-                    self.gate.failure(now);
+                    self.fails(&reason, now);
                     self.retry(job, reason, retry_after, now);
                 }
                 Ending::GivenUp { reason } => {
-                    self.gate.failure(now);
+                    self.fails(&reason, now);
                     self.report.refused(&job, &reason, true);
                     job.failure = Some(reason);
                     job.settle(Verdict::Dead);
                 }
                 Ending::Refused { reason, kept } => {
                     // The receiver works; it is the event that it does not want.
-                    self.gate.success();
+                    self.works();
                     self.report.refused(&job, &reason, kept);
                     job.failure = Some(reason);
                     job.settle(if kept { Verdict::Dead } else { Verdict::Refused });
@@ -217,6 +220,18 @@ impl Worker {
                     job.settle(Verdict::LEFT);
                 }
             }
+        }
+    }
+
+    fn works(&mut self) {
+        self.gate.success();
+        self.health.works();
+    }
+
+    fn fails(&mut self, reason: &str, now: Instant) {
+        self.gate.failure(now);
+        if self.gate.is_shut() {
+            self.health.fails(reason);
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::overview::Pulling;
 use crate::config::SourceConfig;
 
 /// A source that runs.
@@ -14,6 +15,8 @@ pub(super) struct Running {
     pub(super) config: SourceConfig,
     pub(super) retire: CancellationToken,
     pub(super) state: State,
+    /// What is known of it outside.
+    pub(super) pulling: Pulling,
 }
 
 /// How VOD has met a source so far.

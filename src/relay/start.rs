@@ -14,8 +14,11 @@ pub enum StartError {
     /// The store in the state directory cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The state directory is another than the one in use.
-    #[error("relay.state_dir cannot change while vod-relay runs; restart it")]
+    /// What needs a state directory came with a reload, and the relay runs without one.
+    #[error(
+        "ack = \"spooled\" and max_attempts need relay.state_dir, which cannot change while \
+         vod-relay runs; restart vod-relay to apply it"
+    )]
     StateDir,
     /// A sink cannot be opened.
     #[error(transparent)]

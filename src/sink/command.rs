@@ -43,7 +43,14 @@ const OUTPUT_PATIENCE: Duration = Duration::from_millis(200);
 const ENV_VALUE_MAX: usize = 4 * 1024;
 
 /// Variables of systemd that speak to this process alone.
-const OURS_ALONE: [&str; 4] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS"];
+const OURS_ALONE: [&str; 6] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+];
 
 /// What `[sinks.NAME]` with `type = "command"` says.
 #[derive(Debug, Clone, PartialEq)]

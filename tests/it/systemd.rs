@@ -99,6 +99,25 @@ fn the_service_is_not_restarted_where_only_a_person_can_help() {
 }
 
 #[test]
+fn the_service_tells_how_it_fares() {
+    for (key, expected) in [
+        ("Type", "notify"),
+        // Without VOD it waits for VOD; a time limit would only start it again.
+        ("TimeoutStartSec", "infinity"),
+        // What hangs still gets the order to stop first.
+        ("WatchdogSignal", "SIGTERM"),
+        ("ExecReload", "/bin/kill -HUP $MAINPID"),
+    ] {
+        assert_eq!(value(SERVICE, key), expected);
+    }
+    for unit in [SERVICE, ONCE] {
+        assert_eq!(value(unit, "NotifyAccess"), "main");
+    }
+    let watchdog: u64 = value(SERVICE, "WatchdogSec").strip_suffix("min").unwrap().parse().unwrap();
+    assert!(watchdog >= 1, "shorter than a hiccup of the network");
+}
+
+#[test]
 fn systemd_waits_longer_than_the_relay_takes_to_stop() {
     let grace = least().relay.shutdown_grace;
     for unit in [SERVICE, ONCE] {
