@@ -1,6 +1,7 @@
 //! The units under `systemd/`.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -71,7 +72,9 @@ fn a_start_and_a_pull_may_take_their_time() {
 fn the_packaged_configuration_is_right_once_it_is_filled_in() {
     let shipped = include_str!("../../packaging/config.toml");
     let secrets = tempfile::tempdir().unwrap();
-    fs::write(secrets.path().join("vod-secret-key"), "secret\n").unwrap();
+    let key = secrets.path().join("vod-secret-key");
+    fs::write(&key, "secret\n").unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     let variables = |name: &str| {
         (name == "CREDENTIALS_DIRECTORY").then(|| secrets.path().to_str().unwrap().to_owned())
     };
