@@ -17,8 +17,9 @@ use std::ops::Range;
 use bytes::Bytes;
 
 pub use identity::EventId;
+pub(crate) use identity::is_outside_the_content;
 
-use crate::json;
+use crate::json::{self, Outline};
 
 /// The opaque string that confirms one delivery of an event.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -89,23 +90,32 @@ pub enum EventError {
 impl Event {
     /// Reads one element of an `EventSet`: the event, and the handle that confirms it.
     ///
-    /// `text` is well-formed JSON.
-    ///
     /// # Errors
     ///
     /// It is no object, or has no handle.
     pub fn from_event_set(text: &str) -> Result<(Self, Handle), EventError> {
+        Self::from_element(Outline::of(text).root())
+    }
+
+    /// The same, where the outline of the whole answer is known.
+    pub(crate) fn from_element(element: json::Value<'_>) -> Result<(Self, Handle), EventError> {
+        let text = element.text();
         if !text.starts_with('{') {
             return Err(EventError::NotAnObject);
         }
-        let found = json::members(text)
-            .enumerate()
+        let members = element.members().enumerate();
+        let found = members
             .filter(|(_, member)| member.key() == "EventHandle")
-            .find_map(|(index, member)| Some((index, json::scalar(member.value)?)));
+            .find_map(|(index, member)| Some((index, json::scalar(member.value.text())?)));
         match found {
             Some((index, handle)) if !handle.is_empty() => {
-                let event = Self::from_content(json::without_member(text, index));
-                Ok((event, Handle::from(handle.as_ref())))
+                let cut = element.cut(index).unwrap_or_default();
+                let text = [&text[..cut.start], &text[cut.end..]].concat();
+                let mut reading = Reading::of(element, EventId::of_value);
+                if let Some(member) = reading.member.as_mut().filter(|span| span.start >= cut.end) {
+                    *member = member.start - cut.len()..member.end - cut.len();
+                }
+                Ok((Self::new(reading, text), Handle::from(handle.as_ref())))
             }
             _ => Err(EventError::NoHandle),
         }
@@ -113,47 +123,19 @@ impl Event {
 
     /// Reads an event's content, a JSON object that has no handle.
     pub fn from_content(text: String) -> Self {
-        Self::read(text, EventId::of)
+        let reading = Reading::of(Outline::of(&text).root(), EventId::of_value);
+        Self::new(reading, text)
     }
 
     /// Reads the content of an event whose id is known, because it was stored with it.
     pub fn from_store(id: EventId, text: String) -> Self {
-        Self::read(text, |_, _| id)
+        let reading = Reading::of(Outline::of(&text).root(), |_, _| id);
+        Self::new(reading, text)
     }
 
-    fn read(text: String, identify: impl FnOnce(&str, &str) -> EventId) -> Self {
-        let (mut named_type, mut legacy_type) = (None, None);
-        let mut objects = Vec::new();
-        for found in json::members(&text) {
-            let key = found.key();
-            if key == "EventType" {
-                named_type = json::scalar(found.value).map(Cow::into_owned);
-            } else if key == legacy_shape::TYPE {
-                legacy_type = json::scalar(found.value).map(Cow::into_owned);
-            } else if found.value.starts_with('{') && !identity::is_outside_the_content(&key) {
-                objects.push((key, found));
-            }
-        }
-        let is_legacy = named_type.is_none()
-            && legacy_type.is_some()
-            && objects.iter().any(|(key, _)| key == legacy_shape::MEMBER);
-        if is_legacy {
-            named_type = legacy_type;
-            objects.retain(|(key, _)| key == legacy_shape::MEMBER);
-        }
-        // VOD sends one. Of several the same one must be taken in whatever order they come.
-        let of_another_type =
-            |key: &str| named_type.as_deref() != Some(member::event_type(key).as_ref());
-        objects.sort_by(|(a, _), (b, _)| (of_another_type(a), a).cmp(&(of_another_type(b), b)));
-        let member = objects.first().map(|(_, found)| *found);
-        let fields = member.map_or_else(Fields::default, |member| Fields::read(member.value));
-        let event_type = named_type
-            .or_else(|| member.map(|member| member::event_type(&member.key()).into_owned()))
-            .unwrap_or_default();
-        let id = identify(&event_type, &text);
-        let member = member.map(|member| member.end - member.value.len()..member.end);
-        let (event_type, text) = (event_type.into(), text.into());
-        Self { id, event_type, member, is_legacy, fields, text }
+    fn new(reading: Reading, text: String) -> Self {
+        let Reading { id, event_type, member, is_legacy, fields } = reading;
+        Self { id, event_type, member, is_legacy, fields, text: text.into() }
     }
 
     /// The id, the same on every redelivery of the same content.
@@ -202,10 +184,60 @@ impl Event {
     }
 }
 
+/// What is read out of an event's text at once.
+struct Reading {
+    id: EventId,
+    event_type: Box<str>,
+    /// Where the member stands in the content.
+    member: Option<Range<usize>>,
+    is_legacy: bool,
+    fields: Fields,
+}
+
+impl Reading {
+    fn of(
+        content: json::Value<'_>,
+        identify: impl FnOnce(&str, json::Value<'_>) -> EventId,
+    ) -> Self {
+        let (mut named_type, mut legacy_type) = (None, None);
+        let mut objects = Vec::new();
+        for found in content.members() {
+            let key = found.key();
+            let value = found.value.text();
+            if key == "EventType" {
+                named_type = json::scalar(value).map(Cow::into_owned);
+            } else if key == legacy_shape::TYPE {
+                legacy_type = json::scalar(value).map(Cow::into_owned);
+            } else if value.starts_with('{') && !is_outside_the_content(&key) {
+                objects.push((key, found.value));
+            }
+        }
+        let is_legacy = named_type.is_none()
+            && legacy_type.is_some()
+            && objects.iter().any(|(key, _)| key == legacy_shape::MEMBER);
+        if is_legacy {
+            named_type = legacy_type;
+            objects.retain(|(key, _)| key == legacy_shape::MEMBER);
+        }
+        // VOD sends one. Of several the same one must be taken in whatever order they come.
+        let of_another_type =
+            |key: &str| named_type.as_deref() != Some(member::event_type(key).as_ref());
+        objects.sort_by(|(a, _), (b, _)| (of_another_type(a), a).cmp(&(of_another_type(b), b)));
+        let (name, member) = objects.into_iter().next().unzip();
+        let event_type = named_type
+            .or_else(|| name.map(|name| member::event_type(&name).into_owned()))
+            .unwrap_or_default();
+        let id = identify(&event_type, content);
+        let fields = member.map_or_else(Fields::default, Fields::read);
+        let member = member.map(|member| member.span_in(content));
+        Self { id, event_type: event_type.into(), member, is_legacy, fields }
+    }
+}
+
 impl Fields {
-    fn read(body: &str) -> Self {
+    fn read(body: json::Value<'_>) -> Self {
         let mut fields = Self::default();
-        for member in json::members(body) {
+        for member in body.members() {
             let key = member.key();
             let slot = match key.as_ref() {
                 // Events of the legacy shape have their keys in lower camel case, and so has one of
@@ -218,7 +250,7 @@ impl Fields {
                 "SessionContext" | "sessionContext" => &mut fields.session_context,
                 _ => continue,
             };
-            if let Some(value) = json::scalar(member.value) {
+            if let Some(value) = json::scalar(member.value.text()) {
                 *slot = Some(value.into());
             }
         }

@@ -7,6 +7,7 @@
 
 mod call;
 mod gate;
+mod health;
 mod job;
 mod known;
 mod queue;
@@ -21,8 +22,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use self::health::{Down, Health};
 pub use self::job::Job;
 use self::worker::Worker;
+use crate::application::Applications;
 use crate::flight::Verdict;
 use crate::ledger::Ledger;
 use crate::sink::Sink;
@@ -38,6 +41,7 @@ pub struct Lane {
     orders: mpsc::Sender<Order>,
     sink: Arc<dyn Sink>,
     share: Arc<AtomicUsize>,
+    health: Arc<Health>,
 }
 
 /// What a lane needs beside its sink.
@@ -45,6 +49,8 @@ pub struct Lane {
 pub struct Parts {
     /// Where deliveries are noted.
     pub ledger: Arc<Ledger>,
+    /// What the sub-application of an event is asked from.
+    pub applications: Applications,
     /// After how many tries an event is given up; absent means never.
     pub max_attempts: Option<u64>,
     /// Makes the lane give up what is not worth waiting for.
@@ -68,13 +74,19 @@ impl Lane {
         let (orders, inbox) = mpsc::channel(INBOX);
         let share = Arc::new(AtomicUsize::new(usize::MAX));
         let worker = Worker::new(name.clone(), sink.clone(), share.clone(), parts);
+        let health = worker.health.clone();
         tasks.spawn(worker.run(inbox));
-        Self { name, orders, sink, share }
+        Self { name, orders, sink, share, health }
     }
 
     /// The sink's name.
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Whether the sink takes what it is given.
+    pub fn health(&self) -> &Arc<Health> {
+        &self.health
     }
 
     /// Opens again what a log rotator may have moved away.
@@ -171,7 +183,8 @@ mod tests {
             let (calls, gate) = (AtomicUsize::default(), Semaphore::new(0));
             let sink = Arc::new(Counting { calls, gate, outcome });
             let (closing, gone) = Default::default();
-            let parts = Parts { ledger: Arc::new(ledger), max_attempts: None, closing, gone };
+            let (ledger, applications) = (Arc::new(ledger), Applications::default());
+            let parts = Parts { ledger, max_attempts: None, applications, closing, gone };
             let mut tasks = JoinSet::new();
             let lane = Lane::open("app", sink.clone(), parts, &mut tasks);
             Self { lane, sink, verdicts: mpsc::channel(INBOX), _tasks: tasks }

@@ -8,19 +8,22 @@
 //! Data flows one way and so do imports: each layer uses only those above it in this list.
 //!
 //! * Words, without any input or output: [`time`], [`retry`], [`quiet`], [`secret`], [`exit`],
-//!   [`json`], [`crash`], [`event`], [`mod@format`], [`route`], [`progress`].
+//!   [`json`], [`crash`], [`event`], [`legacy`], [`application`], [`mod@format`], [`route`],
+//!   [`progress`].
 //! * Edges, each to one outside thing: [`http`], [`tencent`], [`sink`], [`store`].
 //! * Events under way: [`flight`] until they are settled, [`ledger`] once they are.
 //! * Delivery: a [`lane`] for each sink.
 //! * What leads to the lanes: [`fanout`] from the sources, [`spool`] from local disk.
 //! * The ends of a source: [`source`] pulls or listens, [`confirm`] confirms or answers.
-//! * Assembly: [`config`], [`relay`], and the [`emulator`] beside them.
-//! * The command line: [`logging`], [`signals`], [`cli`].
+//! * Assembly: [`config`], [`relay`], the [`doctor`], and the [`emulator`] beside them.
+//! * The command line: [`logging`], [`service_manager`], [`signals`], [`cli`].
 
+pub mod application;
 pub mod cli;
 pub mod config;
 pub mod confirm;
 pub mod crash;
+pub mod doctor;
 pub mod emulator;
 pub mod event;
 pub mod exit;
@@ -31,6 +34,7 @@ pub mod http;
 pub mod json;
 pub mod lane;
 pub mod ledger;
+pub mod legacy;
 pub mod logging;
 pub mod progress;
 pub mod quiet;
@@ -38,6 +42,7 @@ pub mod relay;
 pub mod retry;
 pub mod route;
 pub mod secret;
+pub mod service_manager;
 pub mod signals;
 pub mod sink;
 pub mod source;

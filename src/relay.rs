@@ -7,8 +7,11 @@
 //! Nothing else starts tasks that live long. The order of the end: stop pulling, let what is in the
 //! air be delivered and confirmed, close the lanes, all within the grace of the configuration.
 
+mod changes;
 mod end;
 mod outlets;
+mod overview;
+mod reload;
 mod running;
 mod sources;
 mod start;
@@ -21,14 +24,17 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use self::end::worse;
+pub use self::changes::{Changes, Tables};
 use self::outlets::{Common, Outlets};
+pub use self::overview::{Overview, Pulling, Roster};
+pub use self::reload::Reload;
 use self::running::{Running, State};
 pub use self::start::StartError;
+pub(crate) use self::start::client;
 use self::storage::Storage;
 use crate::config::Config;
 use crate::crash;
-use crate::exit;
+use crate::exit::{self, worse};
 use crate::fanout::Fanout;
 use crate::ledger::Ledger;
 use crate::progress::Totals;
@@ -54,8 +60,8 @@ pub struct Relay {
     /// Lanes, feeds and confirmers, which end by themselves once nobody uses them.
     stages: JoinSet<()>,
     news: (mpsc::Sender<News>, mpsc::Receiver<News>),
-    /// Whether any source has had to do with VOD, or can have, since the start.
-    served: bool,
+    /// What takes part, for those who look on.
+    roster: watch::Sender<Roster>,
     /// Stop pulling now.
     stop: CancellationToken,
     /// Nothing more comes into the spool.
@@ -97,7 +103,7 @@ impl Relay {
             names: HashMap::new(),
             stages: JoinSet::new(),
             news: mpsc::channel(NEWS),
-            served: false,
+            roster: watch::Sender::default(),
             stop,
             drain,
             gone,
@@ -116,7 +122,7 @@ impl Relay {
 
     /// Runs until all sources have ended or the relay is told to stop: the exit code. Each
     /// configuration that comes in by `reloads` takes the place of the one before.
-    pub async fn run(mut self, mut reloads: mpsc::Receiver<Config>) -> u8 {
+    pub async fn run(mut self, mut reloads: mpsc::Receiver<Reload>) -> u8 {
         let mut code = exit::OK;
         let mut reloadable = true;
         while !self.loops.is_empty() {
@@ -142,24 +148,13 @@ impl Relay {
                         code = worse(code, refused);
                     }
                 }
-                config = reloads.recv(), if reloadable => match config {
-                    Some(config) => self.reload(config),
+                reload = reloads.recv(), if reloadable => match reload {
+                    Some(reload) => self.reload(reload),
                     None => reloadable = false,
                 },
             }
         }
         self.finish(code).await
-    }
-
-    /// Takes over a configuration, or keeps the old one and says why.
-    fn reload(&mut self, config: Config) {
-        if config.log != self.config.log {
-            tracing::warn!("[log] is read at the start only; it changes with the next restart");
-        }
-        match self.adopt(config) {
-            Ok(()) => tracing::info!("the new configuration is in force"),
-            Err(error) => tracing::error!("the old configuration stays in force: {error}"),
-        }
     }
 
     /// Makes what runs match the configuration. What has not changed is left alone, so that its
@@ -173,9 +168,6 @@ impl Relay {
             if self.sources.get(&source.name).is_none_or(|running| running.config != *source) {
                 changed.push((source.clone(), self.open_way(source)?));
             }
-        }
-        if !Storage::is_of(self.storage.as_ref(), &config.relay) {
-            return Err(StartError::StateDir);
         }
         let opened = self.outlets.open(&config)?;
         // From here on nothing can fail.
@@ -202,6 +194,7 @@ impl Relay {
             self.start_source(source, way);
         }
         self.config = config;
+        self.show_roster();
         Ok(())
     }
 
@@ -239,7 +232,7 @@ impl Relay {
                     tracing::info!(source.name = %source, "VOD answers");
                 }
                 running.state = State::Live;
-                self.served = true;
+                self.roster.send_modify(|roster| roster.served = true);
                 None
             }
             News::Refused { code, .. } => {
@@ -251,7 +244,7 @@ impl Relay {
                     State::Starting | State::Live => None,
                 });
                 let all = refused.reduce(|a, b| Some(worse(a?, b?))).flatten();
-                all.filter(|_| !self.served)
+                all.filter(|_| !self.roster.borrow().served)
             }
         }
     }

@@ -34,6 +34,7 @@
 mod attempts;
 mod connection;
 mod error;
+mod examine;
 mod ledger;
 mod letter;
 mod letters;
@@ -56,6 +57,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 
 pub use self::error::StoreError;
+pub use self::examine::{Database, Examined, Ownership};
 pub use self::letter::{DeadLetter, GivenUp};
 pub use self::letters::{Buried, LetterFilter, LetterKey};
 use self::owner::Owner;

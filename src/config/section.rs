@@ -11,6 +11,7 @@ mod address;
 mod collection;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod format;
 mod optional;
 mod scalar;
 mod secret;
@@ -156,10 +157,15 @@ impl<'a> Section<'a> {
     /// Takes note of a key that the contract knows but this version does not have yet.
     pub(super) fn unavailable(&self, key: &str, right: &str) {
         if self.has(key) {
-            // Known from here on, but not among the keys that a typing slip is told of.
-            let _ = self.value(key);
-            self.mistake(key, "is not available in this version of vod-relay", right);
+            self.misplaced(key, "is not available in this version of vod-relay", right);
         }
+    }
+
+    /// Reports a key that is right in itself, but not here.
+    pub(super) fn misplaced(&self, key: &str, problem: &str, right: &str) {
+        // Known from here on, but not among the keys that a typing slip is told of.
+        let _ = self.value(key);
+        self.mistake(key, problem, right);
     }
 
     /// Reports every key that no getter asked for.

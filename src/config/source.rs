@@ -24,6 +24,16 @@ pub struct SourceConfig {
     pub kind: SourceKind,
 }
 
+impl SourceConfig {
+    /// The queue, if events are pulled from one.
+    pub fn pull(&self) -> Option<&PullConfig> {
+        match &self.kind {
+            SourceKind::Pull(pull) => Some(pull),
+            SourceKind::Callback(_) => None,
+        }
+    }
+}
+
 /// The types of sources, each with its own keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceKind {

@@ -10,10 +10,10 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::json;
+use crate::json::{Outline, Value};
 
 /// How deep the canonical form follows the nesting; VOD's events are less than 16 deep.
-const DEPTH_MAX: usize = 128;
+const HEIGHT_MAX: u8 = 128;
 
 /// The id of an event: the first 16 bytes of SHA-256 over the event type, a line feed, and the
 /// content in canonical form.
@@ -25,18 +25,25 @@ const DEPTH_MAX: usize = 128;
 pub struct EventId([u8; 16]);
 
 impl EventId {
-    /// The id of the event with this type and this content (a well-formed JSON object).
+    /// The id of the event with this type and this content, an object.
     pub fn of(event_type: &str, content: &str) -> Self {
+        Self::of_value(event_type, Outline::of(content).root())
+    }
+
+    /// The same, where the outline of the content is known.
+    pub(super) fn of_value(event_type: &str, content: Value<'_>) -> Self {
         let mut hash = Sha256::new();
         hash.update(event_type);
         hash.update("\n");
-        let mut canonical = String::with_capacity(content.len());
-        if write_object(&mut canonical, content, 0, is_outside_the_content).is_some() {
-            hash.update(&canonical);
+        let text = content.text();
+        if content.height() <= HEIGHT_MAX {
+            let mut canonical = Canonical::with_capacity(text.len());
+            canonical.write_object(content, is_outside_the_content);
+            hash.update(&canonical.text);
         } else {
             // Nested too deep to follow: the text itself, white space and all, still tells a
             // redelivery from another event.
-            hash.update(content);
+            hash.update(text);
         }
         let mut id = [0; 16];
         id.copy_from_slice(&hash.finalize()[..16]);
@@ -84,58 +91,69 @@ impl fmt::Debug for EventId {
 }
 
 /// Top-level members that belong to one delivery of an event, not to the event.
-pub(super) fn is_outside_the_content(key: &str) -> bool {
+pub(crate) fn is_outside_the_content(key: &str) -> bool {
     matches!(key, "EventHandle" | "Sign" | "T")
 }
 
-/// Writes a value in canonical form; `None` if it is nested too deep.
-fn write_value(out: &mut String, value: &str, depth: usize) -> Option<()> {
-    if depth > DEPTH_MAX {
-        return None;
+/// A text in canonical form, as it is written.
+struct Canonical<'o> {
+    text: String,
+    /// The members of the objects that are open, each object's behind those of the one around it.
+    members: Vec<(Cow<'o, str>, Value<'o>)>,
+}
+
+impl<'o> Canonical<'o> {
+    fn with_capacity(capacity: usize) -> Self {
+        Self { text: String::with_capacity(capacity), members: Vec::with_capacity(64) }
     }
-    match value.as_bytes().first() {
-        Some(b'{') => write_object(out, value, depth, |_| false)?,
-        Some(b'[') => {
-            out.push('[');
-            for element in json::elements(value) {
-                write_value(out, element, depth + 1)?;
-                out.push(',');
+
+    fn write(&mut self, value: Value<'o>) {
+        let text = value.text();
+        match text.as_bytes().first() {
+            Some(b'{') => self.write_object(value, |_| false),
+            Some(b'[') => {
+                self.text.push('[');
+                for element in value.elements() {
+                    self.write(element);
+                    self.text.push(',');
+                }
+                self.text.push(']');
             }
-            out.push(']');
+            Some(b'"') => self.write_string(&canonical(text.get(1..text.len() - 1).unwrap_or(""))),
+            _ => self.text.push_str(text),
         }
-        Some(b'"') => write_string(out, &canonical(value.get(1..value.len() - 1).unwrap_or(""))),
-        _ => out.push_str(value),
     }
-    Some(())
-}
 
-fn write_object(
-    out: &mut String,
-    object: &str,
-    depth: usize,
-    leave_out: fn(&str) -> bool,
-) -> Option<()> {
-    let mut members: Vec<_> = json::members(object)
-        .filter(|member| member.value != "null" && !leave_out(&member.key()))
-        .map(|member| (canonical(member.raw_key), member.value))
-        .collect();
-    members.sort_by(|(a, _), (b, _)| a.cmp(b));
-    out.push('{');
-    for (key, value) in members {
-        write_string(out, &key);
-        out.push(':');
-        write_value(out, value, depth + 1)?;
-        out.push(',');
+    fn write_object(&mut self, object: Value<'o>, leave_out: fn(&str) -> bool) {
+        let first = self.members.len();
+        let members = object
+            .members()
+            .filter(|member| member.value.text() != "null" && !leave_out(&member.key()))
+            .map(|member| (canonical(member.raw_key()), member.value));
+        self.members.extend(members);
+        let end = self.members.len();
+        if let Some(members) = self.members.get_mut(first..) {
+            members.sort_by(|(a, _), (b, _)| a.cmp(b));
+        }
+        self.text.push('{');
+        for index in first..end {
+            let Some((key, value)) = self.members.get_mut(index) else { break };
+            let (key, value) = (std::mem::take(key), *value);
+            self.write_string(&key);
+            self.text.push(':');
+            self.write(value);
+            self.text.push(',');
+        }
+        self.text.push('}');
+        self.members.truncate(first);
     }
-    out.push('}');
-    Some(())
-}
 
-/// Writes a string that is in its canonical form.
-fn write_string(out: &mut String, inside: &str) {
-    out.push('"');
-    out.push_str(inside);
-    out.push('"');
+    /// Writes a string that is in its canonical form.
+    fn write_string(&mut self, inside: &str) {
+        self.text.push('"');
+        self.text.push_str(inside);
+        self.text.push('"');
+    }
 }
 
 /// The inside of a string in one way of escaping, whichever way it came.

@@ -41,6 +41,16 @@ impl Report {
         );
     }
 
+    /// The job waits for another one of its event.
+    pub(super) fn held(&self, job: &Job) {
+        tracing::debug!(
+            sink.name = %self.sink,
+            source.name = %job.flight.source(),
+            event.id = %job.flight.event().id(),
+            "the event is on its way into this sink already"
+        );
+    }
+
     /// A try failed; `again` says whether there is another within this lease, or from the spool.
     pub(super) fn failed(&self, job: &Job, reason: &str, again: bool) {
         let Some(left_out) = self.failures.ask() else { return };

@@ -11,12 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::call::{Call, Ending};
 use super::gate::Gate;
+use super::health::Health;
 use super::job::Job;
 use super::known::Known;
 use super::queue::Queue;
 use super::ramp;
 use super::report::Report;
 use super::{Order, Parts};
+use crate::application::Applications;
 use crate::flight::Verdict;
 use crate::ledger::Ledger;
 use crate::sink::{Limits, Sink};
@@ -27,11 +29,13 @@ pub(super) struct Worker {
     name: Arc<str>,
     sink: Arc<dyn Sink>,
     ledger: Arc<Ledger>,
+    applications: Applications,
     max_attempts: Option<u64>,
     limits: Limits,
     queue: Queue,
     gate: Gate,
     known: Known,
+    pub(super) health: Arc<Health>,
     share: Arc<AtomicUsize>,
     calls: JoinSet<Vec<Ending>>,
     /// What each call carries, kept here so that a panic in the sink loses nothing.
@@ -48,17 +52,19 @@ impl Worker {
         share: Arc<AtomicUsize>,
         parts: Parts,
     ) -> Self {
-        let Parts { ledger, max_attempts, closing, gone } = parts;
+        let Parts { ledger, applications, max_attempts, closing, gone } = parts;
         Self {
             limits: sink.limits(),
             report: Report::new(name.clone()),
             name,
             sink,
             ledger,
+            applications,
             max_attempts,
             queue: Queue::default(),
             gate: Gate::default(),
             known: Known::default(),
+            health: Arc::default(),
             share,
             calls: JoinSet::new(),
             underway: HashMap::new(),
@@ -160,6 +166,7 @@ impl Worker {
                 sink: self.sink.clone(),
                 name: self.name.clone(),
                 ledger: self.ledger.clone(),
+                applications: self.applications.clone(),
                 max_attempts: self.max_attempts,
                 flights: jobs.iter().map(|job| (job.flight.clone(), job.tries())).collect(),
                 limit,
@@ -182,12 +189,7 @@ impl Worker {
                 job.attempt += 1;
                 admitted.push(job);
             } else {
-                tracing::debug!(
-                    sink.name = %self.name,
-                    source.name = %job.flight.source(),
-                    event.id = %job.flight.event().id(),
-                    "the event is on its way into this sink already"
-                );
+                self.report.held(&job);
                 self.queue.hold(job);
             }
         }
@@ -213,23 +215,23 @@ impl Worker {
             }
             match ending {
                 Ending::Delivered { .. } => {
-                    self.gate.success();
+                    self.works();
                     self.report.delivered(&job, now - started);
                     job.settle(Verdict::Delivered);
                 }
                 Ending::Failed { reason, retry_after } => {
-                    self.gate.failure(now);
+                    self.fails(&reason, now);
                     self.retry(job, reason, retry_after, now);
                 }
                 Ending::GivenUp { reason } => {
-                    self.gate.failure(now);
+                    self.fails(&reason, now);
                     self.report.refused(&job, &reason, true);
                     job.failure = Some(reason);
                     job.settle(Verdict::Dead);
                 }
                 Ending::Refused { reason, kept } => {
                     // The receiver works; it is the event that it does not want.
-                    self.gate.success();
+                    self.works();
                     self.report.refused(&job, &reason, kept);
                     job.failure = Some(reason);
                     job.settle(if kept { Verdict::Dead } else { Verdict::Refused });
@@ -241,6 +243,18 @@ impl Worker {
             }
         }
         self.queue.release(|job| !self.known.is_underway(job));
+    }
+
+    fn works(&mut self) {
+        self.gate.success();
+        self.health.works();
+    }
+
+    fn fails(&mut self, reason: &str, now: Instant) {
+        self.gate.failure(now);
+        if self.gate.is_shut() {
+            self.health.fails(reason);
+        }
     }
 
     fn retry(&mut self, mut job: Job, reason: String, retry_after: Option<Duration>, now: Instant) {

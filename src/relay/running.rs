@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::overview::Pulling;
 use crate::config::{SourceConfig, SourceKind};
 use crate::source::callback::Door;
 
@@ -18,6 +19,8 @@ pub(super) struct Running {
     pub(super) door: Option<Arc<Door>>,
     pub(super) retire: CancellationToken,
     pub(super) state: State,
+    /// What is known of it outside, if it pulls.
+    pub(super) pulling: Option<Pulling>,
 }
 
 /// How VOD has met a source so far.

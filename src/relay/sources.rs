@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::Relay;
 use super::running::{Running, State};
 use super::start::{StartError, client};
+use super::{Relay, overview};
 use crate::config::{Ack, CallbackConfig, Config, PullConfig, SourceConfig, SourceKind};
 use crate::confirm::{Confirmer, Replier};
 use crate::flight::{self, InFlight};
@@ -123,6 +123,10 @@ impl Relay {
             retire: retire.clone(),
         };
         let door = way.door().cloned();
+        let pulling = match &way {
+            Way::Pull(pull, _) => Some(overview::Pulling::of(pull, &parts.in_flight)),
+            Way::Callback(..) => None,
+        };
         let id = match way {
             Way::Pull(pull, client) => {
                 let confirmer = Confirmer {
@@ -143,6 +147,7 @@ impl Relay {
         };
         self.names.insert(id, name.clone());
         let state = State::Starting;
-        self.sources.insert(config.name.clone(), Running { name, config, door, retire, state });
+        let running = Running { name, config, door, retire, state, pulling };
+        self.sources.insert(running.config.name.clone(), running);
     }
 }

@@ -1,10 +1,10 @@
 //! The answers of the VOD API, as they stand on the wire.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::error::{CallError, Class};
 use crate::event::{Event, EventError, Handle};
+use crate::json::Outline;
 
 /// The events of one `PullEvents` answer. One that cannot be read does not spoil the others.
 #[derive(Debug)]
@@ -25,17 +25,9 @@ impl Pulled {
     ///
     /// The API's error in it, with its class, or what makes it undecodable.
     pub fn parse(body: Vec<u8>) -> Result<Self, CallError> {
-        Self::read(Body::from(body).open(PULL_EVENTS))
-    }
-
-    /// Reads an answer that has been opened.
-    pub(super) fn read(opened: Result<Content<'_>, CallError>) -> Result<Self, CallError> {
-        match opened.and_then(Content::pulled) {
-            Err(error) if is_empty_queue(&error) => {
-                let (events, unreadable) = (Vec::new(), Vec::new());
-                Ok(Self { events, unreadable, request_id: error.request_id })
-            }
-            read => read,
+        match Content::open(PULL_EVENTS, body) {
+            Err(error) if is_empty_queue(&error) => Content::nothing(error.request_id).pulled(),
+            opened => opened.and_then(Content::pulled),
         }
     }
 
@@ -56,6 +48,38 @@ impl Pulled {
 pub struct EventConfig {
     /// `PULL` for reliable callback, `PUSH` for normal callback.
     pub mode: Option<String>,
+    /// Whether finished uploads are told, `ON` or `OFF`.
+    pub upload_media_complete_event_switch: Option<String>,
+    /// Whether deletions are told, `ON` or `OFF`.
+    pub delete_media_complete_event_switch: Option<String>,
+    /// Whether finished persistence is told, `ON` or `OFF`.
+    pub persistence_complete_event_switch: Option<String>,
+}
+
+impl EventConfig {
+    /// The event types that are switched off, each with the name of its switch. What has no switch
+    /// is always told.
+    pub fn switched_off(&self) -> Vec<(&'static str, &'static str)> {
+        let switches = [
+            (
+                "NewFileUpload",
+                "UploadMediaCompleteEventSwitch",
+                &self.upload_media_complete_event_switch,
+            ),
+            (
+                "FileDeleted",
+                "DeleteMediaCompleteEventSwitch",
+                &self.delete_media_complete_event_switch,
+            ),
+            (
+                "PersistenceComplete",
+                "PersistenceCompleteEventSwitch",
+                &self.persistence_complete_event_switch,
+            ),
+        ];
+        let off = switches.into_iter().filter(|(.., state)| state.as_deref() == Some("OFF"));
+        off.map(|(event_type, switch, _)| (event_type, switch)).collect()
+    }
 }
 
 /// How much waits at VOD, `DescribeEventsState`.
@@ -67,9 +91,9 @@ pub struct EventsState {
 }
 
 #[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(rename = "Response", borrow)]
-    response: Option<&'a RawValue>,
+struct Envelope {
+    #[serde(rename = "Response")]
+    response: Option<Head>,
     /// An old form of error that the API's gateway still knows.
     #[serde(rename = "codeDesc")]
     code_desc: Option<String>,
@@ -91,106 +115,93 @@ struct ErrorBody {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct EventSet<'a> {
-    #[serde(borrow)]
-    event_set: Option<Vec<&'a RawValue>>,
+struct Typed<T> {
+    #[serde(rename = "Response")]
+    response: T,
 }
 
-/// The body of an answer, as text.
+/// An answer that is known to be well-formed and to hold no error.
 #[derive(Debug)]
-pub(super) struct Body {
+pub(super) struct Content {
     text: String,
     /// Whether it was not UTF-8 and bad bytes were replaced: the events that they stand in are
     /// unreadable, the others are as VOD sent them.
     lossy: bool,
+    request_id: Option<String>,
 }
 
-impl From<Vec<u8>> for Body {
-    fn from(bytes: Vec<u8>) -> Self {
-        match String::from_utf8(bytes) {
-            Ok(text) => Self { text, lossy: false },
-            Err(error) => {
-                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-                Self { text, lossy: true }
-            }
-        }
-    }
-}
-
-/// The content of the answer's `Response`, once it is known to hold no error.
-pub(super) struct Content<'a> {
-    text: &'a str,
-    lossy: bool,
-    pub(super) request_id: Option<String>,
-}
-
-impl Body {
-    /// Opens the answer.
+impl Content {
+    /// Opens an answer.
     ///
     /// # Errors
     ///
     /// The API's error in it, with its class, or what makes it undecodable.
-    pub(super) fn open(&self, action: &'static str) -> Result<Content<'_>, CallError> {
-        let Self { text: body, lossy } = self;
+    pub(super) fn open(action: &'static str, body: Vec<u8>) -> Result<Self, CallError> {
+        let (text, lossy) = match String::from_utf8(body) {
+            Ok(text) => (text, false),
+            Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
+        };
         let undecodable = |problem: String| {
             let message = format!("the answer is no API answer: {problem}");
             CallError::without_answer(action, Class::Transient, message)
         };
-        let envelope: Envelope<'_> =
-            serde_json::from_str(body).map_err(|error| undecodable(error.to_string()))?;
-        let Some(response) = envelope.response else {
+        let envelope: Envelope =
+            serde_json::from_str(&text).map_err(|error| undecodable(error.to_string()))?;
+        let Some(head) = envelope.response else {
             return Err(match envelope.code_desc {
                 Some(code) => api_error(action, code, envelope.message, None),
                 None => undecodable("it has no Response".to_owned()),
             });
         };
-        let head: Head =
-            serde_json::from_str(response.get()).map_err(|error| undecodable(error.to_string()))?;
         match head.error {
-            None => {
-                let (text, lossy) = (response.get(), *lossy);
-                Ok(Content { text, lossy, request_id: head.request_id })
-            }
+            None => Ok(Self { text, lossy, request_id: head.request_id }),
             Some(error) => {
                 let code = error.code.unwrap_or_default();
                 Err(api_error(action, code, error.message, head.request_id))
             }
         }
     }
-}
 
-impl<'a> Content<'a> {
+    /// What stands for an answer that there is nothing to pull, which VOD also says by an error.
+    pub(super) fn nothing(request_id: Option<String>) -> Self {
+        Self { text: "{}".to_owned(), lossy: false, request_id }
+    }
+
     /// The content as a type.
-    pub(super) fn read<T: Deserialize<'a>>(&self, action: &'static str) -> Result<T, CallError> {
-        serde_json::from_str(self.text).map_err(|error| {
-            let message = format!("the answer cannot be decoded: {error}");
-            let error = CallError::without_answer(action, Class::Transient, message);
-            CallError { request_id: self.request_id.clone(), ..error }
-        })
+    pub(super) fn read<T>(&self, action: &'static str) -> Result<T, CallError>
+    where
+        T: serde::de::DeserializeOwned,
+    {
+        let typed: Result<Typed<T>, _> = serde_json::from_str(&self.text);
+        typed.map(|typed| typed.response).map_err(|error| self.undecodable(action, &error))
     }
 
     /// The content as pulled events.
-    fn pulled(self) -> Result<Pulled, CallError> {
-        let set: EventSet<'_> = self.read(PULL_EVENTS)?;
-        let elements = set.event_set.unwrap_or_default();
-        let mut pulled = Pulled {
-            events: Vec::with_capacity(elements.len()),
-            unreadable: Vec::new(),
-            request_id: self.request_id,
-        };
-        for element in elements {
-            let text = element.get();
-            if self.lossy && text.contains(char::REPLACEMENT_CHARACTER) {
-                pulled.unreadable.push(EventError::NotUtf8);
+    pub(super) fn pulled(self) -> Result<Pulled, CallError> {
+        let answer = Outline::of(&self.text);
+        let set = answer.root().member("Response").and_then(|response| response.member("EventSet"));
+        let set = set.filter(|set| set.text() != "null");
+        if set.is_some_and(|set| !set.text().starts_with('[')) {
+            return Err(self.undecodable(PULL_EVENTS, &"EventSet is not an array"));
+        }
+        let (mut events, mut unreadable) = (Vec::new(), Vec::new());
+        for element in set.into_iter().flat_map(|set| set.elements()) {
+            if self.lossy && element.text().contains(char::REPLACEMENT_CHARACTER) {
+                unreadable.push(EventError::NotUtf8);
                 continue;
             }
-            match Event::from_event_set(text) {
-                Ok(event) => pulled.events.push(event),
-                Err(error) => pulled.unreadable.push(error),
+            match Event::from_element(element) {
+                Ok(event) => events.push(event),
+                Err(error) => unreadable.push(error),
             }
         }
-        Ok(pulled)
+        Ok(Pulled { events, unreadable, request_id: self.request_id.clone() })
+    }
+
+    fn undecodable(&self, action: &'static str, problem: &dyn std::fmt::Display) -> CallError {
+        let message = format!("the answer cannot be decoded: {problem}");
+        let error = CallError::without_answer(action, Class::Transient, message);
+        CallError { request_id: self.request_id.clone(), ..error }
     }
 }
 
@@ -210,7 +221,7 @@ fn api_error(
 ) -> CallError {
     let class = Class::of_code(&code);
     let message = message.unwrap_or_default();
-    CallError { class, action, code: Some(code), message, request_id, retry_after: None }
+    CallError { code: Some(code), request_id, ..CallError::without_answer(action, class, message) }
 }
 
 #[cfg(test)]

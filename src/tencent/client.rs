@@ -12,7 +12,7 @@ use reqwest::{Response, Url};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{EventConfig, EventsState, PULL_EVENTS, Pulled, is_empty_queue};
+use super::answer::{Content, EventConfig, EventsState, PULL_EVENTS, Pulled, is_empty_queue};
 use super::credential::{Credential, Credentials};
 use super::error::{CallError, Class};
 use super::limiter::Limiter;
@@ -65,6 +65,13 @@ pub struct Answer {
     pub sent: Instant,
 }
 
+/// A good answer to a call.
+struct Reply {
+    content: Content,
+    /// When it was asked for.
+    sent: Instant,
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Parameters<'a> {
@@ -96,9 +103,13 @@ impl Client {
     /// The call failed; [`CallError::class`] says what that asks for.
     pub async fn pull_events(&self, stop: &CancellationToken) -> Result<Answer, CallError> {
         let parameters = self.parameters(None);
-        let raw = self.call(PULL_EVENTS, &self.pulls, &parameters, stop).await?;
-        let pulled = Pulled::read(self.wire.content(PULL_EVENTS, &raw))?;
-        Ok(Answer { pulled, sent: raw.sent })
+        let reply = self.call(PULL_EVENTS, &self.pulls, &parameters, stop).await?;
+        Ok(Answer { pulled: reply.content.pulled()?, sent: reply.sent })
+    }
+
+    /// Who calls.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// When the rate limit lets the next pull out.
@@ -115,8 +126,7 @@ impl Client {
     pub async fn confirm_events(&self, handles: &[Handle]) -> Result<(), CallError> {
         let parameters = self.parameters(Some(handles));
         let never = CancellationToken::new();
-        let raw = self.call("ConfirmEvents", &self.confirms, &parameters, &never).await?;
-        self.wire.content("ConfirmEvents", &raw).map(|_| ())
+        self.call("ConfirmEvents", &self.confirms, &parameters, &never).await.map(|_| ())
     }
 
     /// Asks where VOD sends the application's events.
@@ -143,8 +153,7 @@ impl Client {
     {
         let parameters = self.parameters(None);
         let never = CancellationToken::new();
-        let raw = self.call(action, &self.others, &parameters, &never).await?;
-        self.wire.content(action, &raw)?.read(action)
+        self.call(action, &self.others, &parameters, &never).await?.content.read(action)
     }
 
     fn parameters(&self, handles: Option<&[Handle]>) -> String {
@@ -161,7 +170,7 @@ impl Client {
         limiter: &Limiter,
         body: &str,
         stop: &CancellationToken,
-    ) -> Result<Raw, CallError> {
+    ) -> Result<Reply, CallError> {
         let mut mended_clock = false;
         let mut fetched_anew = false;
         loop {
@@ -174,21 +183,27 @@ impl Client {
                 () = stop.cancelled() => return Err(cancelled()),
                 () = limiter.turn() => {}
             }
-            let credential = self.credentials.current().await.map_err(|error| {
-                CallError::without_answer(action, Class::Credentials, error.to_string())
-            })?;
+            let credential = tokio::select! {
+                biased;
+                credential = self.credentials.current() => credential
+                    .map_err(|error| CallError::without_credentials(action, &error))?,
+                () = stop.cancelled() => return Err(cancelled()),
+            };
             let (sent, skew) = (time::now(), self.skew.seconds());
             let response = tokio::select! {
                 biased;
                 response = self.send(action, body, &credential) => response?,
                 () = stop.cancelled() => return Err(cancelled()),
             };
-            let raw = self.wire.read(action, response, sent).await?;
-            let Err(error) = self.wire.content(action, &raw) else { return Ok(raw) };
+            let Raw { content, headers, sent } = self.wire.read(action, response, sent).await?;
+            let error = match content {
+                Ok(content) => return Ok(Reply { content, sent }),
+                Err(error) => error,
+            };
             match error.class {
                 Class::Clock if !mended_clock => {
                     mended_clock = true;
-                    self.learn_clock(&raw);
+                    self.learn_clock(&headers);
                     // Another call may have learned it meanwhile; what counts is that it is new.
                     if self.skew.seconds() == skew {
                         return Err(error);
@@ -197,12 +212,22 @@ impl Client {
                 Class::Token | Class::Credentials if !fetched_anew => {
                     fetched_anew = true;
                     match self.credentials.refresh(&credential).await {
-                        Ok(fresh) if *fresh != *credential => {}
+                        Ok(fresh) if fresh != credential => {}
                         // The same ones again would be refused again.
-                        Ok(_) | Err(_) => return Err(error),
+                        Ok(_) => return Err(error),
+                        Err(why) if why.is_transient() => {
+                            let message = format!("{}; {why}", error.message);
+                            return Err(CallError { class: Class::Transient, message, ..error });
+                        }
+                        Err(why) => {
+                            let message = format!("{}; {why}", error.message);
+                            return Err(CallError { message, ..error });
+                        }
                     }
                 }
-                _ if is_empty_queue(&error) => return Ok(raw),
+                _ if is_empty_queue(&error) => {
+                    return Ok(Reply { content: Content::nothing(error.request_id), sent });
+                }
                 _ => return Err(error),
             }
         }
@@ -237,8 +262,8 @@ impl Client {
     }
 
     /// Learns VOD's clock from an answer that complained about ours.
-    fn learn_clock(&self, raw: &Raw) {
-        let date = raw.headers.get(DATE).and_then(|value| value.to_str().ok());
+    fn learn_clock(&self, headers: &HeaderMap) {
+        let date = headers.get(DATE).and_then(|value| value.to_str().ok());
         let date = date.and_then(|text| httpdate::parse_http_date(text).ok());
         let difference = date.and_then(|date| self.skew.learn(date, time::wall_clock()));
         if let Some(difference) = difference {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode, Url};
 
-use super::answer::{Body, Content};
+use super::answer::Content;
 use super::error::{CallError, Class};
 use crate::http::{self, ClientError};
 use crate::time::{self, Instant};
@@ -30,8 +30,8 @@ pub(super) struct Wire {
 /// An answer as it came.
 #[derive(Debug)]
 pub(super) struct Raw {
-    pub(super) body: Body,
-    pub(super) status: StatusCode,
+    /// What is in it, or the error that it is.
+    pub(super) content: Result<Content, CallError>,
     pub(super) headers: HeaderMap,
     /// When it was asked for.
     pub(super) sent: Instant,
@@ -82,32 +82,34 @@ impl Wire {
             let message = format!("the answer is longer than {ANSWER_BYTES_MAX} bytes");
             return Err(CallError::without_answer(action, Class::Transient, message));
         }
-        let body = Body::from(Vec::from(bytes));
-        Ok(Raw { body, status, headers, sent })
+        let content = self.open(action, Vec::from(bytes), status, &headers);
+        Ok(Raw { content, headers, sent })
     }
 
     /// The content of an answer, or the error in it.
-    pub(super) fn content<'a>(
+    fn open(
         &self,
         action: &'static str,
-        raw: &'a Raw,
-    ) -> Result<Content<'a>, CallError> {
-        let error = match raw.body.open(action) {
-            Ok(content) if raw.status.is_success() => return Ok(content),
+        body: Vec<u8>,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<Content, CallError> {
+        let error = match Content::open(action, body) {
+            Ok(content) if status.is_success() => return Ok(content),
             Ok(_) => CallError::without_answer(action, Class::Transient, String::new()),
             Err(error) => error,
         };
         let from_header = || {
-            let value = raw.headers.get("x-tc-requestid")?;
+            let value = headers.get("x-tc-requestid")?;
             Some(value.to_str().ok()?.to_owned())
         };
         let request_id = error.request_id.clone().or_else(from_header);
-        let retry_after = http::retry_after(&raw.headers, time::wall_clock());
-        if raw.status.is_success() || error.code.is_some() {
+        let retry_after = http::retry_after(headers, time::wall_clock());
+        if status.is_success() || error.code.is_some() {
             return Err(CallError { request_id, retry_after, ..error });
         }
         let endpoint = http::shown(&self.endpoint);
-        let message = format!("{endpoint} answered HTTP {}", raw.status);
+        let message = format!("{endpoint} answered HTTP {status}");
         let error = CallError::without_answer(action, Class::Transient, message);
         Err(CallError { request_id, retry_after, ..error })
     }

@@ -73,10 +73,7 @@ pub(super) fn read(section: &Section<'_>) -> (Times, Option<PullConfig>) {
     );
     let lease = section.duration("lease", LEASE, Duration::from_secs(1)..=HALF_A_DAY);
     let confirm_margin = read_confirm_margin(section, lease);
-    let credentials = match section.subsection("credentials") {
-        Some(table) => CredentialsConfig::read(table),
-        None => Some(CredentialsConfig::Chain),
-    };
+    let credentials = CredentialsConfig::of_source(section);
     let config = endpoint.zip(credentials).map(|(endpoint, credentials)| PullConfig {
         endpoint,
         region,
