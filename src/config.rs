@@ -34,7 +34,7 @@ pub use section::Section;
 #[cfg(test)]
 pub(crate) use section::fixture;
 pub use sink::SinkConfig;
-pub use source::{Ack, CallbackConfig, PullConfig, SourceConfig, SourceKind, Unrouted};
+pub use source::{Ack, CallbackConfig, Convert, PullConfig, SourceConfig, SourceKind, Unrouted};
 
 use crate::route::Router;
 use report::{Report, position};

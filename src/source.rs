@@ -9,6 +9,7 @@
 mod answers;
 pub mod callback;
 mod contract;
+mod conversion;
 mod intake;
 mod once;
 mod pace;

@@ -7,7 +7,7 @@ use std::io::{self, BufWriter, Read, Write};
 
 use clap::Args;
 
-use self::shape::{Shape, To};
+use self::shape::{Shape, To, Wish};
 use self::values::{Found, Values};
 use crate::exit;
 
@@ -45,11 +45,19 @@ pub(super) struct ConvertArgs {
     /// What the output is to be
     #[arg(long, value_enum)]
     to: To,
+
+    /// The sub-application that the events belong to, for the source of CloudEvents
+    #[arg(long, value_name = "N")]
+    sub_app_id: Option<u64>,
 }
 
 /// Converts until the input ends or nobody reads the output: the exit code.
 pub(super) fn run(args: ConvertArgs) -> u8 {
     let out = BufWriter::new(io::stdout().lock());
+    if args.sub_app_id.is_some() && args.to != To::CloudEvents {
+        say("--sub-app-id goes with --to cloudevents only");
+        return exit::USAGE;
+    }
     let mut conversion = Conversion { args, failed: 0, out };
     match conversion.run(Values::new(io::stdin().lock(), VALUE_MAX)) {
         Ok(()) if conversion.failed == 0 => exit::OK,
@@ -108,8 +116,9 @@ impl<W: Write> Conversion<W> {
                 return Ok(());
             }
         };
+        let ConvertArgs { from, to, sub_app_id } = self.args;
         for (index, event) in events.iter().enumerate() {
-            match shape::convert(self.args.from, self.args.to, event) {
+            match shape::convert(Wish { from, to, sub_app_id }, event) {
                 Ok(text) => writeln!(self.out, "{text}")?,
                 Err(reason) if events.len() == 1 => self.fail(&format!("line {line}: {reason}")),
                 Err(reason) => self.fail(&format!("line {line}, event {}: {reason}", index + 1)),

@@ -20,6 +20,8 @@ pub struct SourceConfig {
     pub max_in_flight: usize,
     /// What becomes of events that no sink takes.
     pub unrouted: Unrouted,
+    /// Which events are converted as they come in.
+    pub convert: Convert,
     /// What it is and how events come in.
     pub kind: SourceKind,
 }
@@ -61,6 +63,15 @@ pub enum Unrouted {
     Confirm,
 }
 
+/// Which events are converted as they come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Convert {
+    /// None: they go on in the format that they come in.
+    Nothing,
+    /// Those of the legacy 2.0 format, into their 3.0 form.
+    LegacyToCurrent,
+}
+
 /// A type of sources, as `type` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Type {
@@ -94,6 +105,8 @@ impl<'a> Draft<'a> {
         let max_in_flight = count(section.integer("max_in_flight", 256, 16..=65536));
         let choices = [("leave", Unrouted::Leave), ("confirm", Unrouted::Confirm)];
         let unrouted = section.choice("unrouted", &choices, "leave").unwrap_or(Unrouted::Leave);
+        let choices = [("none", Convert::Nothing), ("v3", Convert::LegacyToCurrent)];
+        let convert = section.choice("convert", &choices, "none").unwrap_or(Convert::Nothing);
         let (times, kind) = match source_type {
             Some(Type::Pull) => {
                 section.foreign(callback::KEYS, "type = \"callback\"");
@@ -107,8 +120,15 @@ impl<'a> Draft<'a> {
             None => (None, None),
         };
         let name = section.name().to_owned();
-        let config =
-            kind.map(|kind| SourceConfig { name, sub_app_id, ack, max_in_flight, unrouted, kind });
+        let config = kind.map(|kind| SourceConfig {
+            name,
+            sub_app_id,
+            ack,
+            max_in_flight,
+            unrouted,
+            convert,
+            kind,
+        });
         Self { section, source_type, ack, times, config }
     }
 

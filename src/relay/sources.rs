@@ -118,6 +118,7 @@ impl Relay {
                 Ack::Spooled => self.storage.as_ref().map(|storage| storage.spool.clone()),
             },
             unrouted: config.unrouted,
+            convert: config.convert,
             news: self.news.0.clone(),
             stop: self.stop.clone(),
             retire: retire.clone(),

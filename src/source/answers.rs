@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::contract::Parts;
+use super::conversion::Conversion;
 use super::intake::Intake;
 use crate::flight::{Claim, InFlight, Lease};
 use crate::quiet::Quiet;
@@ -16,6 +17,7 @@ use crate::time;
 #[derive(Debug)]
 pub(super) struct Answers {
     in_flight: Arc<InFlight>,
+    conversion: Conversion,
     intake: Intake,
     lease: Duration,
     unreadable: Quiet,
@@ -36,7 +38,8 @@ impl Answers {
     /// `lease` is how long VOD waits for a confirm.
     pub(super) fn new(parts: &Parts, lease: Duration) -> Self {
         let (in_flight, unreadable) = (parts.in_flight.clone(), Quiet::default());
-        Self { in_flight, intake: Intake::new(parts), lease, unreadable }
+        let conversion = Conversion::new(in_flight.source().clone(), parts.convert);
+        Self { in_flight, conversion, intake: Intake::new(parts), lease, unreadable }
     }
 
     /// Takes in an answer, with the room that its pull had reserved.
@@ -63,6 +66,7 @@ impl Answers {
         let ends = (sent + self.lease).max(received + self.lease / 2);
         let mut leased = Vec::with_capacity(pulled.events.len());
         for (event, handle) in pulled.events {
+            let event = self.conversion.apply(event);
             fresh += usize::from(!self.in_flight.progress().was_left(event.id()));
             leased.push((event, Lease { claim: Claim::Handle(handle), ends, over }));
         }

@@ -1,5 +1,5 @@
 //! A source that listens: VOD posts its events as normal callbacks, and is answered 200 only when
-//! the event is where the source's `ack` wants it. Anything else makes VOD post it again.
+//! the event is where the source's `ack` wants it. Any other answer says that it was not taken.
 //!
 //! VOD waits 5 s for an answer and posts an event 3 times at most, so an answer comes in less time,
 //! whatever the sinks do. A delivery that is under way by then may end all the same; the ledger

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Unrouted;
+use crate::config::{Convert, Unrouted};
 use crate::exit;
 use crate::fanout;
 use crate::flight::InFlight;
@@ -27,6 +27,8 @@ pub struct Parts {
     pub spool: Option<Arc<Spool>>,
     /// What becomes of events that no sink takes.
     pub unrouted: Unrouted,
+    /// Which events are converted as they come in.
+    pub convert: Convert,
     /// Told when VOD answers for the first time, and when it refuses.
     pub news: mpsc::Sender<News>,
     /// Stop now: pulls that VOD has not begun to answer are given up.

@@ -227,7 +227,7 @@ impl Intake {
                 if self.is_new(event.event_type()) {
                     let then = match &lease.claim {
                         Claim::Handle(_) => "so it is not confirmed and comes again for 4 days",
-                        Claim::Reply(_) => "so VOD is answered 503 and posts it again",
+                        Claim::Reply(_) => "so VOD is answered 503",
                     };
                     tracing::warn!(
                         source.name = %self.in_flight.source(),

@@ -78,7 +78,7 @@ fn the_effective_configuration_shows_every_default_in_order() {
     let start = "[relay]\nspool_max_size = 1073741824\nshutdown_grace = \"25s\"\n\n\
                  [log]\nformat = \"text\"\nlevel = \"info\"\n\n\
                  [sources.b]\ntype = \"pull\"\nack = \"delivered\"\nmax_in_flight = 256\n\
-                 unrouted = \"leave\"\nendpoint = \"https://vod.tencentcloudapi.com\"\n\
+                 unrouted = \"leave\"\nconvert = \"none\"\nendpoint = \"https://vod.tencentcloudapi.com\"\n\
                  max_pulls = 8\nmax_requests_per_second = 50\nrequest_timeout = \"10s\"\n\
                  lease = \"30s\"\nconfirm_margin = \"5s\"\n\n[sources.a]\n";
     assert!(shown.starts_with(start), "{shown}");

@@ -6,6 +6,7 @@
 mod config;
 mod corpus;
 mod emulator;
+mod formats_page;
 mod generated;
 mod legacy;
 mod readme;

@@ -6,6 +6,7 @@ mod chaos;
 mod cli;
 mod clock;
 mod convert;
+mod convert_source;
 #[cfg(debug_assertions)]
 mod crash;
 mod credentials;

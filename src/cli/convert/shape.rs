@@ -4,8 +4,10 @@ use clap::ValueEnum;
 
 use crate::event::member::TYPES;
 use crate::event::{Event, is_outside_the_content};
+use crate::format::{Format, Input};
 use crate::json;
 use crate::legacy::{self, NoCounterpart};
+use crate::time;
 
 /// What the input is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -27,6 +29,18 @@ pub(super) enum To {
     Callback,
     /// The legacy 2.0 format
     CallbackV2,
+    /// CloudEvents 1.0, with each event as it is as data, and now as its time
+    #[value(name = "cloudevents")]
+    CloudEvents,
+}
+
+/// What is wanted of each event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wish {
+    pub(super) from: Shape,
+    pub(super) to: To,
+    /// The sub-application of all events, for CloudEvents.
+    pub(super) sub_app_id: Option<u64>,
 }
 
 /// The events in a value, in order.
@@ -67,7 +81,8 @@ fn pulled(response: &str) -> Result<Vec<&str>, String> {
 /// # Errors
 ///
 /// It is no event, not one as `from` says, or has no form in that shape.
-pub(super) fn convert(from: Shape, to: To, text: &str) -> Result<String, String> {
+pub(super) fn convert(wish: Wish, text: &str) -> Result<String, String> {
+    let Wish { from, to, sub_app_id } = wish;
     if !text.starts_with('{') {
         let start: String = text.chars().take(20).collect();
         return Err(format!("it is no JSON object but starts with {start:?}"));
@@ -84,6 +99,8 @@ pub(super) fn convert(from: Shape, to: To, text: &str) -> Result<String, String>
         (true, _, To::Callback) => legacy::to_v3(text).map_err(reason),
         (false, _, To::CallbackV2) => legacy::to_v2(text).map_err(reason),
         (false, _, To::Callback) if !is_current(text) => Err(NoCounterpart::NotCurrent.reason()),
+        (false, _, To::CloudEvents) if !is_current(text) => Err(NoCounterpart::NotCurrent.reason()),
+        (_, _, To::CloudEvents) => cloud_event(without_delivery(text), sub_app_id),
         (true, _, To::CallbackV2) | (false, _, To::Callback) => Ok(without_delivery(text)),
     }?;
     Ok(json::on_one_line(&text).into_owned())
@@ -101,6 +118,15 @@ fn has_handle(value: &str) -> bool {
 fn is_current(text: &str) -> bool {
     let named = member(text, "EventType").and_then(json::scalar);
     named.is_some() || TYPES.contains(&Event::from_content(text.to_owned()).event_type())
+}
+
+/// The event in the structured mode of CloudEvents.
+fn cloud_event(text: String, sub_app_id: Option<u64>) -> Result<String, String> {
+    let event = Event::from_content(text);
+    let now = time::wall_clock();
+    let input = Input { event: &event, received: now, sub_app_id, now };
+    let rendered = Format::CloudEvents.render(input).map_err(|error| error.to_string())?;
+    String::from_utf8(rendered.body.into()).map_err(|error| error.to_string())
 }
 
 /// The text without the members that belong to one delivery of the event.

@@ -23,6 +23,7 @@ use crate::event::Event;
 use crate::fanout;
 use crate::flight::{Awaited, Claim, InFlight, Lease, Reply};
 use crate::source::contract::Parts;
+use crate::source::conversion::Conversion;
 use crate::source::intake::Intake;
 use crate::source::room::{self, PATIENCE};
 use crate::spool::Spool;
@@ -35,6 +36,7 @@ pub(super) struct Desk {
     in_flight: Arc<InFlight>,
     fanout: fanout::Shared,
     spool: Option<Arc<Spool>>,
+    conversion: Conversion,
     intake: Intake,
     /// Events that are being taken in. A client that goes away takes none of them back.
     intakes: TaskTracker,
@@ -51,6 +53,7 @@ impl Desk {
             in_flight: parts.in_flight.clone(),
             fanout: parts.fanout.clone(),
             spool: parts.spool.clone(),
+            conversion: Conversion::new(parts.in_flight.source().clone(), parts.convert),
             intake: Intake::new(parts),
             intakes,
             shed,
@@ -189,7 +192,9 @@ impl Desk {
             signature::verify(key, text, query, now)
                 .map_err(|flaw| Refusal::new(StatusCode::UNAUTHORIZED, flaw.to_string()))?;
         }
-        read_event(text).ok_or_else(|| bad("the body is no event: it has no EventType"))
+        let event = read_event(text);
+        let event = event.ok_or_else(|| bad("the body is no event: it has no EventType"))?;
+        Ok(self.conversion.apply(event))
     }
 
     /// Takes in an event, and waits until that is done or VOD does not wait any more.

@@ -111,7 +111,7 @@ fn the_example_has_every_key() {
             // What all sinks, or all sources, have in common is shown with one of them.
             let common = ["format", "sign_key", "sign_key_file", "fallback"];
             let common = [&common[..], &["timeout", "sources", "events", "when", "max_attempts"]];
-            let of_sources = ["sub_app_id", "max_in_flight", "unrouted"];
+            let of_sources = ["sub_app_id", "max_in_flight", "unrouted", "convert"];
             let table = match table {
                 "[sources.hook]" if of_sources.contains(&key) => "[sources.main]",
                 _ => table,

@@ -15,13 +15,13 @@ use vod_relay::{emulator, http};
 use crate::world::{Relay, Running, eventually};
 
 /// `ack = "delivered"`, for stories without a state directory.
-const DELIVERED: &str = "ack = \"delivered\"\n";
+pub(super) const DELIVERED: &str = "ack = \"delivered\"\n";
 
 /// What the relay says before the address that it listens on.
 const LISTENING: &str = "listening on ";
 
 /// `[sources.hook]`, which listens on a free port of this machine.
-fn source(keys: &str) -> String {
+pub(super) fn source(keys: &str) -> String {
     format!("[sources.hook]\ntype = \"callback\"\nlisten = \"127.0.0.1:0\"\n{keys}\n")
 }
 
@@ -33,23 +33,23 @@ fn event(n: u64) -> (String, EventId) {
 }
 
 /// A relay that listens for callbacks.
-struct Hook {
-    relay: Running,
+pub(super) struct Hook {
+    pub(super) relay: Running,
     url: Url,
     http: Client,
 }
 
 /// How a request was answered.
 #[derive(Debug, PartialEq, Eq)]
-struct Reply {
-    status: u16,
+pub(super) struct Reply {
+    pub(super) status: u16,
     text: String,
     allow: Option<String>,
 }
 
 impl Hook {
     /// Starts the relay and waits until it listens.
-    async fn start(relay: &Relay) -> Self {
+    pub(super) async fn start(relay: &Relay) -> Self {
         Self::of(relay.start()).await
     }
 
@@ -62,7 +62,7 @@ impl Hook {
     }
 
     /// Posts a body.
-    async fn post(&self, body: impl Into<reqwest::Body>) -> Reply {
+    pub(super) async fn post(&self, body: impl Into<reqwest::Body>) -> Reply {
         self.send(Method::POST, self.url.clone(), body).await
     }
 

@@ -169,3 +169,26 @@ async fn a_reader_that_goes_ends_it_cleanly() {
     unstuck("the feed ends with its reader", feed).await.unwrap();
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
 }
+
+#[tokio::test]
+async fn events_become_cloudevents_with_the_ids_that_sinks_get() {
+    let args = ["--to", "cloudevents", "--sub-app-id", "1500000001"];
+    let ended = convert(&args, &[NORMAL, PULLED, LEGACY].join("\n")).await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    let events = values(&ended.stdout);
+    assert_eq!(events[0]["data"], value(NORMAL));
+    for event in &events {
+        assert_eq!(event["specversion"], "1.0");
+        assert_eq!(event["source"], "//vod.tencentcloudapi.com/1500000001");
+        assert_eq!(event["type"], "com.tencentcloud.vod.ProcedureStateChanged");
+        assert_eq!(event["datacontenttype"], "application/json");
+    }
+    // The same event by callback and by pull is one event, whose handle is not part of it.
+    assert_eq!(events[0]["id"], events[1]["id"]);
+    assert!(events[1]["data"].get("EventHandle").is_none());
+    assert_eq!(events[2]["data"], value(LEGACY));
+    assert_eq!(events[2]["subject"], "123123123");
+
+    let ended = convert(&["--to", "callback", "--sub-app-id", "1"], "").await;
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+}
