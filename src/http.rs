@@ -1,9 +1,11 @@
-//! The one constructor of HTTP clients, and what every user of them needs.
+//! The one constructor of HTTP clients, and what every user of them needs; and a [`server`].
 //!
 //! The relay's TLS is rustls with the `ring` provider, which must be installed before the first
 //! client is built; a client built anywhere else would panic. Shared by all clients: a limit on
 //! connecting, no redirects (the caller judges a 3xx), no hidden retries (every attempt is visible
 //! to the caller), and proxies from the environment, except to this machine itself.
+
+pub mod server;
 
 use std::error::Error as StdError;
 use std::fs;

@@ -24,6 +24,7 @@ pub use self::job::Job;
 use self::worker::Worker;
 use crate::flight::Verdict;
 use crate::ledger::Ledger;
+use crate::progress::SinkProgress;
 use crate::sink::Sink;
 
 /// Orders that may wait for the lane's task, which is never busy for long.
@@ -37,6 +38,7 @@ pub struct Lane {
     orders: mpsc::Sender<Order>,
     sink: Arc<dyn Sink>,
     share: Arc<AtomicUsize>,
+    progress: Arc<SinkProgress>,
 }
 
 /// What a lane needs beside its sink.
@@ -44,6 +46,8 @@ pub struct Lane {
 pub struct Parts {
     /// Where deliveries are noted.
     pub ledger: Arc<Ledger>,
+    /// Told what becomes of events at the sink.
+    pub progress: Arc<SinkProgress>,
     /// After how many tries an event is given up; absent means never.
     pub max_attempts: Option<u64>,
     /// Makes the lane give up what is not worth waiting for.
@@ -66,14 +70,20 @@ impl Lane {
         let name: Arc<str> = name.into();
         let (orders, inbox) = mpsc::channel(INBOX);
         let share = Arc::new(AtomicUsize::new(usize::MAX));
+        let progress = parts.progress.clone();
         let worker = Worker::new(name.clone(), sink.clone(), share.clone(), parts);
         tasks.spawn(worker.run(inbox));
-        Self { name, orders, sink, share }
+        Self { name, orders, sink, share, progress }
     }
 
     /// The sink's name.
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// How the sink fares.
+    pub fn progress(&self) -> &Arc<SinkProgress> {
+        &self.progress
     }
 
     /// Opens again what a log rotator may have moved away.

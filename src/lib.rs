@@ -8,15 +8,16 @@
 //! Data flows one way and so do imports: each layer uses only those above it in this list.
 //!
 //! * Words, without any input or output: [`time`], [`retry`], [`quiet`], [`secret`], [`exit`],
-//!   [`json`], [`crash`], [`event`], [`mod@format`], [`route`], [`progress`].
+//!   [`json`], [`crash`], [`event`], [`mod@format`], [`route`], [`metrics`], [`progress`].
 //! * Edges, each to one outside thing: [`http`], [`tencent`], [`sink`], [`store`].
 //! * Events under way: [`flight`] until they are settled, [`ledger`] once they are.
 //! * Delivery: a [`lane`] for each sink.
 //! * What leads to the lanes: [`fanout`] from the sources, [`spool`] from local disk.
 //! * The ends of a source: [`source`] pulls, [`confirm`] confirms.
-//! * Assembly: [`config`], [`relay`], and the [`emulator`] beside them.
+//! * Assembly: [`config`], [`relay`], and beside them the [`admin`] server and the [`emulator`].
 //! * The command line: [`logging`], [`signals`], [`cli`].
 
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod confirm;
@@ -32,6 +33,7 @@ pub mod json;
 pub mod lane;
 pub mod ledger;
 pub mod logging;
+pub mod metrics;
 pub mod progress;
 pub mod quiet;
 pub mod relay;

@@ -10,6 +10,7 @@
 mod end;
 mod outlets;
 mod running;
+mod show;
 mod start;
 mod storage;
 
@@ -26,6 +27,7 @@ use self::running::{Running, State};
 pub use self::start::StartError;
 use self::start::client;
 use self::storage::Storage;
+use crate::admin::{Board, SourceFace};
 use crate::config::{Ack, Config, SourceConfig};
 use crate::confirm::Confirmer;
 use crate::crash;
@@ -50,6 +52,9 @@ pub struct Relay {
     outlets: Outlets,
     sources: HashMap<String, Running>,
     totals: Totals,
+    board: Arc<Board>,
+    /// The admin server and what belongs to it, which end with the relay.
+    servers: JoinSet<()>,
     fanout: watch::Sender<Arc<Fanout>>,
     /// The sources' pull loops.
     loops: JoinSet<End>,
@@ -88,6 +93,8 @@ impl Relay {
             gone: gone.clone(),
         };
         let mut relay = Self {
+            board: storage::board(storage.as_ref(), &totals, &stop),
+            servers: JoinSet::new(),
             config: config.clone(),
             once,
             ledger,
@@ -105,6 +112,7 @@ impl Relay {
             drain,
             gone,
         };
+        relay.serve()?;
         relay.adopt(config)?;
         if let Some(storage) = &relay.storage {
             relay.stages.spawn(storage.upkeep(relay.drain.clone()));
@@ -159,7 +167,7 @@ impl Relay {
         if config.log != self.config.log {
             tracing::warn!("[log] is read at the start only; it changes with the next restart");
         }
-        match self.adopt(config) {
+        match self.adopt(self.with_lasting_admin(config)) {
             Ok(()) => tracing::info!("the new configuration is in force"),
             Err(error) => tracing::error!("the old configuration stays in force: {error}"),
         }
@@ -202,12 +210,14 @@ impl Relay {
             self.start_source(source, client);
         }
         self.config = config;
+        self.show();
         Ok(())
     }
 
     fn start_source(&mut self, config: SourceConfig, client: Client) {
         let name: Arc<str> = config.name.as_str().into();
-        let client = Arc::new(client);
+        let client = Arc::new(client.counted(self.totals.metrics().calls(&name)));
+        let face = SourceFace::new(&config, client.clone());
         let progress = self.totals.of(&name);
         let (confirms, delivered) = mpsc::channel(config.max_in_flight);
         let confirmer = Confirmer {
@@ -245,7 +255,7 @@ impl Relay {
         let id = self.loops.spawn(source::run(parts)).id();
         self.names.insert(id, name.clone());
         let state = State::Starting;
-        self.sources.insert(config.name.clone(), Running { name, config, retire, state });
+        self.sources.insert(config.name.clone(), Running { name, config, retire, state, face });
     }
 
     /// A pull loop has ended: the exit code that this asks for.
@@ -262,37 +272,6 @@ impl Relay {
                 tracing::error!(source.name = name, "the source broke down: {error}");
                 self.stop.cancel();
                 exit::INTERNAL
-            }
-        }
-    }
-
-    /// Hears what a source has to say. If VOD has refused every source since the start, nobody is
-    /// served by going on: the exit code. A source that is refused beside others that work, or later, goes
-    /// on trying, so that one account's trouble does not stop another's events.
-    fn hear(&mut self, news: News) -> Option<u8> {
-        let (News::Live { source } | News::Refused { source, .. }) = &news;
-        // A source that was retired meanwhile has no say any more.
-        let running = self.sources.get_mut(&**source)?;
-        if !Arc::ptr_eq(&running.name, source) {
-            return None;
-        }
-        match news {
-            News::Live { source } => {
-                tracing::info!(source.name = %source, "VOD answers");
-                running.state = State::Live;
-                self.served = true;
-                None
-            }
-            News::Refused { code, .. } => {
-                if running.state != State::Live {
-                    running.state = State::Refused(code);
-                }
-                let refused = self.sources.values().map(|running| match running.state {
-                    State::Refused(code) => Some(code),
-                    State::Starting | State::Live => None,
-                });
-                let all = refused.reduce(|a, b| Some(worse(a?, b?))).flatten();
-                all.filter(|_| !self.served)
             }
         }
     }

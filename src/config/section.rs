@@ -152,15 +152,6 @@ impl<'a> Section<'a> {
         !self.context.report.borrow().has_mistake(&self.path_of(key))
     }
 
-    /// Takes note of a key that the contract knows but this version does not have yet.
-    pub(super) fn unavailable(&self, key: &str, right: &str) {
-        if self.has(key) {
-            // Known from here on, but not among the keys that a typing slip is told of.
-            let _ = self.value(key);
-            self.mistake(key, "is not available in this version of vod-relay", right);
-        }
-    }
-
     /// Reports every key that no getter asked for.
     pub fn finish(self) {
         let known = self.known.borrow();

@@ -46,10 +46,10 @@ impl Worker {
         share: Arc<AtomicUsize>,
         parts: Parts,
     ) -> Self {
-        let Parts { ledger, max_attempts, closing, gone } = parts;
+        let Parts { ledger, progress, max_attempts, closing, gone } = parts;
         Self {
             limits: sink.limits(),
-            report: Report::new(name.clone()),
+            report: Report::new(name.clone(), progress),
             name,
             sink,
             ledger,
@@ -184,6 +184,7 @@ impl Worker {
             retry_after: None,
         });
         let now = time::now();
+        self.report.called(now - started);
         for (mut job, ending) in jobs.into_iter().zip(endings) {
             match ending {
                 Ending::Delivered => {
@@ -197,7 +198,7 @@ impl Worker {
                 }
                 Ending::GivenUp { reason } => {
                     self.gate.failure(now);
-                    self.report.refused(&job, &reason, true);
+                    self.report.given_up(&job, &reason);
                     job.failure = Some(reason);
                     job.settle(Verdict::Dead);
                 }
@@ -214,6 +215,7 @@ impl Worker {
                 }
             }
         }
+        self.report.down(self.gate.is_shut());
     }
 
     fn retry(&mut self, mut job: Job, reason: String, retry_after: Option<Duration>, now: Instant) {

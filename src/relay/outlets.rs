@@ -11,7 +11,7 @@ use crate::config::{Config, SinkConfig};
 use crate::fanout::Fanout;
 use crate::lane::{self, Lane};
 use crate::ledger::Ledger;
-use crate::progress::Totals;
+use crate::progress::{SinkProgress, Totals};
 use crate::sink::{Kind, OpenError, Sink};
 use crate::spool::{self, Feed, Spool};
 
@@ -104,6 +104,11 @@ impl Outlets {
         Fanout::new(config.router(), lanes.map(|outlet| outlet.lane.clone()).collect())
     }
 
+    /// How the sink of this name fares.
+    pub(super) fn progress(&self, name: &str) -> Option<&Arc<SinkProgress>> {
+        self.by_name.get(name).map(|outlet| outlet.lane.progress())
+    }
+
     /// Ends the feed of a sink that is not used any more. Its lane ends by itself.
     fn retire(&mut self, name: &str, outlet: Option<Outlet>) {
         if let Some(feed) = outlet.and_then(|outlet| outlet.feed) {
@@ -121,6 +126,7 @@ impl Outlets {
         let Common { ledger, spool, totals, stop, drain, gone } = self.common.clone();
         let parts = lane::Parts {
             ledger: ledger.clone(),
+            progress: totals.sink(&config.name),
             max_attempts: config.max_attempts,
             closing: stop.clone(),
             gone,

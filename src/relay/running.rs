@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::Relay;
+use super::end::worse;
+use crate::admin::SourceFace;
 use crate::config::SourceConfig;
+use crate::source::News;
 
 /// A source that runs.
 #[derive(Debug)]
@@ -14,6 +18,8 @@ pub(super) struct Running {
     pub(super) config: SourceConfig,
     pub(super) retire: CancellationToken,
     pub(super) state: State,
+    /// What others see of it.
+    pub(super) face: SourceFace,
 }
 
 /// How VOD has met a source so far.
@@ -22,4 +28,37 @@ pub(super) enum State {
     Starting,
     Live,
     Refused(u8),
+}
+
+impl Relay {
+    /// Hears what a source has to say. If VOD has refused every source since the start, nobody is
+    /// served by going on: the exit code. A source that is refused beside others that work, or later, goes
+    /// on trying, so that one account's trouble does not stop another's events.
+    pub(super) fn hear(&mut self, news: News) -> Option<u8> {
+        let (News::Live { source } | News::Refused { source, .. }) = &news;
+        // A source that was retired meanwhile has no say any more.
+        let running = self.sources.get_mut(&**source)?;
+        if !Arc::ptr_eq(&running.name, source) {
+            return None;
+        }
+        match news {
+            News::Live { source } => {
+                tracing::info!(source.name = %source, "VOD answers");
+                running.state = State::Live;
+                self.served = true;
+                None
+            }
+            News::Refused { code, .. } => {
+                if running.state != State::Live {
+                    running.state = State::Refused(code);
+                }
+                let refused = self.sources.values().map(|running| match running.state {
+                    State::Refused(code) => Some(code),
+                    State::Starting | State::Live => None,
+                });
+                let all = refused.reduce(|a, b| Some(worse(a?, b?))).flatten();
+                all.filter(|_| !self.served)
+            }
+        }
+    }
 }

@@ -1,5 +1,8 @@
 //! What can go wrong before the relay runs: sinks that cannot be opened, clients that cannot be built.
 
+use std::io;
+use std::net::SocketAddr;
+
 use crate::config::{CredentialsConfig, SourceConfig};
 use crate::exit;
 use crate::http::ClientError;
@@ -17,6 +20,17 @@ pub enum StartError {
     /// The state directory is another than the one in use.
     #[error("relay.state_dir cannot change while vod-relay runs; restart it")]
     StateDir,
+    /// The admin server's address cannot be had.
+    #[error(
+        "admin.listen: cannot listen on {listen}: {error}; end what listens there, or give another \
+         address"
+    )]
+    Admin {
+        /// The address.
+        listen: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
     /// A sink cannot be opened.
     #[error(transparent)]
     Sink(#[from] OpenError),
@@ -45,7 +59,8 @@ impl StartError {
         match self {
             Self::Store(
                 StoreError::NoSpace { .. } | StoreError::Failed { .. } | StoreError::Gone,
-            ) => exit::INTERNAL,
+            )
+            | Self::Admin { .. } => exit::INTERNAL,
             Self::Store(_)
             | Self::StateDir
             | Self::Sink(_)

@@ -105,6 +105,7 @@ impl Intake {
         let ends = (sent + self.lease).max(received + self.lease / 2);
         let mut leased = Vec::with_capacity(pulled.events.len());
         for (event, handle) in pulled.events {
+            self.in_flight.progress().received(event.event_type());
             fresh += usize::from(!self.in_flight.progress().was_left(event.id()));
             leased.push((event, Lease { handle, ends, over }));
         }

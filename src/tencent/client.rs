@@ -5,7 +5,7 @@
 //! credentials that are refused are fetched anew, since they may have been rotated. Everything else
 //! is the caller's to judge.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, Url};
@@ -21,6 +21,7 @@ use super::tc3;
 use super::wire::{Raw, Wire};
 use crate::event::Handle;
 use crate::http::ClientError;
+use crate::metrics::{CallOutcome, Calls};
 use crate::time::{self, Instant};
 
 /// The API's version that all facts here are of.
@@ -54,6 +55,7 @@ pub struct Client {
     pulls: Limiter,
     confirms: Limiter,
     others: Limiter,
+    calls: Calls,
 }
 
 /// A pull that VOD answered.
@@ -91,8 +93,20 @@ impl Client {
         let wire = Wire::new(settings.endpoint.clone(), settings.request_timeout)?;
         let limiter = || Limiter::new(settings.max_requests_per_second);
         let (pulls, confirms, others) = (limiter(), limiter(), limiter());
-        let skew = Skew::default();
-        Ok(Self { wire, credentials, skew, pulls, confirms, others, settings })
+        let (skew, calls) = (Skew::default(), Calls::default());
+        Ok(Self { wire, credentials, skew, pulls, confirms, others, calls, settings })
+    }
+
+    /// The same, with its calls counted.
+    #[must_use]
+    pub fn counted(mut self, calls: Calls) -> Self {
+        self.calls = calls;
+        self
+    }
+
+    /// When the credentials at hand expire, if they do.
+    pub fn credentials_expire(&self) -> Option<SystemTime> {
+        self.credentials.expire()
     }
 
     /// Leases up to 16 events. Nothing to pull is an empty answer, whichever way VOD says it.
@@ -182,12 +196,23 @@ impl Client {
                 CallError::without_answer(action, Class::Credentials, error.to_string())
             })?;
             let (sent, skew) = (time::now(), self.skew.seconds());
-            let response = tokio::select! {
-                biased;
-                response = self.send(action, body, &credential) => response?,
-                () = stop.cancelled() => return Err(cancelled()),
+            let exchange = async {
+                let response = tokio::select! {
+                    biased;
+                    response = self.send(action, body, &credential) => response?,
+                    () = stop.cancelled() => return Err(cancelled()),
+                };
+                self.wire.read(action, response, sent).await
             };
-            let Raw { content, headers, sent } = self.wire.read(action, response, sent).await?;
+            let raw = exchange.await;
+            let failure = match &raw {
+                Ok(raw) => raw.content.as_ref().err(),
+                Err(error) => Some(error),
+            };
+            let failure = failure.filter(|error| !is_empty_queue(error));
+            let outcome = failure.map_or(CallOutcome::Ok, |error| error.class.into());
+            self.calls.ended(action, outcome, sent.elapsed());
+            let Raw { content, headers, sent } = raw?;
             let error = match content {
                 Ok(content) => return Ok(Reply { content, sent }),
                 Err(error) => error,

@@ -1,7 +1,7 @@
 //! The credentials that all calls of a source share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{Credential, CredentialError, Env, Fixed, Outside, Profile, Provider};
 use crate::time::{self, Instant};
@@ -105,6 +105,11 @@ impl Credentials {
             }
         };
         self.fetch(flights).await
+    }
+
+    /// When the credentials at hand expire, if there are any and they do.
+    pub fn expire(&self) -> Option<SystemTime> {
+        self.state().held.as_ref()?.expires
     }
 
     /// Asks the providers, unless a flight has ended since `flights` were counted.
