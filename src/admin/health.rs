@@ -80,6 +80,10 @@ pub(super) fn obstacles(board: &Board) -> Vec<Reason> {
         let stops = Problem::new("stopping", "the relay stops", None);
         add("relay".to_owned(), Some(stops));
     }
+    if shown.sources.is_empty() {
+        let starts = Problem::new("starting", "the relay starts", None);
+        add("relay".to_owned(), Some(starts));
+    }
     for source in &shown.sources {
         let problem = of_source(source, vitals.get(&source.name), now);
         add(format!("source {}", source.name), problem);
@@ -148,11 +152,60 @@ fn of_spool(board: &Board) -> Option<Problem> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
+    use crate::admin::Shown;
+    use crate::config::Config;
     use crate::metrics::Metrics;
-    use crate::progress::{Pulse, SinkProgress};
+    use crate::progress::{Pulse, SinkProgress, Totals};
+    use crate::tencent::client::{Client, Settings};
+    use crate::tencent::credential::{Credentials, Outside};
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    /// A source that starts now.
+    fn source() -> SourceFace {
+        let text = "[sources.main]\n[sinks.app]\ntype = \"stdout\"\n";
+        let config = Config::parse("config.toml", text, &|_| None).unwrap().sources.remove(0);
+        let settings = Settings {
+            endpoint: config.endpoint.clone(),
+            region: None,
+            sub_app_id: None,
+            request_timeout: config.request_timeout,
+            max_requests_per_second: 1,
+        };
+        let credentials = Credentials::usual(Outside::of_this_process());
+        SourceFace::new(&config, Arc::new(Client::new(settings, credentials).unwrap()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pull_loop_that_does_not_turn_is_stuck_until_it_does() {
+        let (totals, stop) = (Totals::new(false), CancellationToken::new());
+        let board = Board::new(totals.clone(), None, None, stop.clone());
+        assert_eq!(obstacles(&board)[0].part, "relay", "nothing runs yet");
+        board.show(Shown { sources: vec![source()], ..Shown::default() });
+        let bound = SECOND * 20 + TURN_MARGIN;
+        tokio::time::advance(bound).await;
+        assert_eq!(stuck(&board), []);
+        tokio::time::advance(SECOND).await;
+        assert_eq!(stuck(&board)[0].part, "source main", "it has not turned once");
+        assert_eq!(obstacles(&board)[0].problem.problem, "starting");
+        let next = time::now() + SECOND * 300;
+        totals.of("main").pulse().refused("unknown key".to_owned(), next);
+        tokio::time::advance(SECOND * 300 + bound).await;
+        assert_eq!(stuck(&board), [], "it has said how long it waits");
+        tokio::time::advance(SECOND).await;
+        assert_eq!(stuck(&board).len(), 1);
+        totals.of("main").pulse().answered();
+        assert_eq!(stuck(&board), []);
+        tokio::time::advance(bound * 2).await;
+        stop.cancel();
+        assert_eq!(stuck(&board), [], "nothing needs to turn while the relay stops");
+        assert_eq!(obstacles(&board)[0].problem.problem, "stopping");
+    }
 
     fn word(pulse: &Pulse) -> Option<&'static str> {
         let vitals = pulse.vitals();
