@@ -76,6 +76,7 @@ fn the_example_has_every_key() {
     let tables = [
         ("[relay]", ""),
         ("[log]", ""),
+        ("[admin]", ""),
         ("[sources.main]", ""),
         ("[sources.main.credentials]", ""),
         ("[sinks.app]", "type = \"webhook\"\nurl = \"https://a.example\""),
@@ -90,7 +91,8 @@ fn the_example_has_every_key() {
         let (known, _) = known.split_once(")\n").unwrap();
         for key in known.split(", ").filter(|key| *key != "credentials") {
             // What all sinks have in common is shown with the first.
-            let common = ["format", "timeout", "sources", "events", "when", "max_attempts"];
+            let common =
+                ["format", "timeout", "sources", "events", "when", "max_attempts", "required"];
             let common = common.contains(&key);
             let table = if common && table.starts_with("[sinks") { "[sinks.app]" } else { table };
             let line = format!("{key} = ");
