@@ -17,8 +17,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(20);
 /// A sink whose every call has failed for so long counts as down, however few they were.
 const FAILING_MAX: Duration = Duration::from_secs(10);
 
-/// How long a pull loop may take to turn, beside two calls that take as long as they may: the second
-/// is made when the first found out that the clocks differ.
+/// How long a pull loop may take to turn, beside two calls that take as long as they may: the
+/// second is made when the first found out that the clocks differ.
 const TURN_MARGIN: Duration = Duration::from_secs(30);
 
 /// Something that keeps the relay from doing its work.

@@ -206,7 +206,6 @@ impl From<Snapshot> for Counts {
 }
 
 /// A time as RFC 3339, or null.
-#[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
 pub(super) fn time<S: Serializer>(
     time: &Option<SystemTime>,
     serializer: S,

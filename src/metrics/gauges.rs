@@ -62,12 +62,15 @@ impl Gauge {
 }
 
 macro_rules! gauges {
-    ($($field:ident: $kind:ident $name:literal, $unit:literal, [$($label:literal),*], $help:literal;)*) => {
-        /// What is measured when somebody asks; each field is the metric that its help describes.
+    ($(
+        $field:ident: $kind:ident $name:literal, $unit:literal, [$($label:literal),*],
+        $help:literal;
+    )*) => {
+        /// What is measured when somebody asks.
         #[derive(Debug)]
         pub struct Gauges {
             $(
-                #[doc = $help]
+                #[doc = concat!("The metric `", $name, "`.")]
                 pub $field: Gauge,
             )*
         }
@@ -108,17 +111,22 @@ impl Gauge {
 
 gauges! {
     source_up: level "vod_relay_source_up", "", ["source"],
-        "Whether events come from the source: 1 while VOD answers its pulls, or it pauses for want of room";
+        "Whether events come from the source: 1 while VOD answers its pulls, or it pauses for \
+         want of room";
     source_trouble: level "vod_relay_source_trouble", "", ["source", "kind"],
-        "1 for the kind of trouble that keeps events from coming: refused (a person must act), failing, unreachable, no_room";
+        "1 for the kind of trouble that keeps events from coming: refused (a person must act), \
+         failing, unreachable, no_room";
     last_pull: level "vod_relay_last_pull_timestamp_seconds", "seconds", ["source"],
         "When VOD last answered a pull well, with or without events, in Unix time";
-    credentials_expiry: level "vod_relay_credentials_expiry_timestamp_seconds", "seconds", ["source"],
+    credentials_expiry:
+        level "vod_relay_credentials_expiry_timestamp_seconds", "seconds", ["source"],
         "When the temporary credentials in use expire, in Unix time; absent for lasting ones";
     backlog: level "vod_relay_backlog_events", "events", ["source"],
-        "Events that wait at VOD, by its own count, which may be minutes late; only with admin.backlog_interval";
+        "Events that wait at VOD, by its own count, which may be minutes late; only with \
+         admin.backlog_interval";
     sink_up: level "vod_relay_sink_up", "", ["sink"],
-        "Whether the sink's last calls succeeded; 1 also while nothing was delivered to it yet";
+        "Whether the sink takes events: 0 when 8 tries in a row have failed, or all for 10 s; 1 also \
+         while nothing was delivered to it yet";
     dead_letters: level "vod_relay_dead_letters_kept", "events", ["sink"],
         "Dead letters in the store";
     spool_events: level "vod_relay_spool_events", "events", [],

@@ -54,8 +54,8 @@ impl Families {
             unit: "events",
             labels: &["sink", "outcome"],
             help: "Deliveries by outcome: delivered, failed (tried again), dead_letter (refused for \
-                   good and kept), refused (refused for good with nowhere to keep it), given_up (too \
-                   many tries or too old, and kept), expired (the lease ended first)",
+                   good and kept), refused (refused for good with nowhere to keep it), given_up \
+                   (too many tries or too old, and kept), expired (the lease ended first)",
         };
         let buried = Description {
             name: "vod_relay_dead_letters_total",
@@ -69,8 +69,8 @@ impl Families {
             kind: Kind::Histogram,
             unit: "seconds",
             labels: &["sink"],
-            help: "How long a call of the sink took, whatever its outcome, with the ledger's note of \
-                   it",
+            help: "How long a call of the sink took, whatever its outcome, with the ledger's note \
+                   of it",
         };
         Self {
             deliveries: list.add(deliveries, Counter::default),

@@ -6,8 +6,8 @@ use super::list::{Kind, List};
 
 /// All values now, in the text format 0.0.4, which every scraper reads.
 ///
-/// The library writes the format that came after it, OpenMetrics. What differs here is the name of a
-/// counter above its values, which lacks `_total` there, and the mark at the end.
+/// The library writes the format that came after it, `OpenMetrics`. What differs here is the name of
+/// a counter above its values, which lacks `_total` there.
 pub(super) fn exposition(list: &List) -> String {
     let mut open_metrics = String::new();
     // Writing to a string cannot fail.

@@ -14,4 +14,5 @@ mod stories;
 mod systemd;
 mod tc3;
 mod tidy;
+mod watching;
 mod world;
