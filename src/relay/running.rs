@@ -32,8 +32,8 @@ pub(super) enum State {
 
 impl Relay {
     /// Hears what a source has to say. If VOD has refused every source since the start, nobody is
-    /// served by going on: the exit code. A source that is refused beside others that work, or later, goes
-    /// on trying, so that one account's trouble does not stop another's events.
+    /// served by going on: the exit code. A source that is refused beside others that work, or
+    /// later, goes on trying, so that one account's trouble does not stop another's events.
     pub(super) fn hear(&mut self, news: News) -> Option<u8> {
         let (News::Live { source } | News::Refused { source, .. }) = &news;
         // A source that was retired meanwhile has no say any more.
