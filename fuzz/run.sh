@@ -11,7 +11,7 @@ set -euo pipefail
 
 cd "$(dirname "$0")/.."
 
-all=(answer config identity json_walk procedure)
+all=(answer config identity json_walk legacy procedure)
 seconds=${1:?usage: fuzz/run.sh SECONDS [TARGET...]}
 shift
 targets=("${@:-${all[@]}}")

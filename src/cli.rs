@@ -3,11 +3,19 @@
 //! Data goes to standard output, everything else to standard error.
 
 mod check;
+mod completions;
+mod convert;
 mod dead_letters;
 mod demo;
+mod doctor;
 mod emulate;
+mod man;
+mod peek;
 mod run;
+mod text;
 
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -22,7 +30,7 @@ const CONFIG_PATH: &str = "/etc/vod-relay/config.toml";
 /// Relays the events of Tencent Cloud VOD's reliable callback to your own systems: at least once,
 /// confirmed only when they are safe there.
 #[derive(Debug, Parser)]
-#[command(version, after_long_help = EXIT_CODES, max_term_width = 100)]
+#[command(version, after_long_help = exit_codes(), max_term_width = 100)]
 pub struct Cli {
     /// The configuration file
     #[arg(
@@ -46,22 +54,19 @@ pub struct Cli {
 enum Command {
     /// Validate the configuration without touching the network, and print what would run
     Check,
+    Doctor(doctor::DoctorArgs),
+    Peek(peek::PeekArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
+    Convert(convert::ConvertArgs),
     /// Emulate the VOD event API on this machine, to develop and test against
     Emulate(Box<emulate::EmulateArgs>),
     /// See it work without an account: an emulator, the relay and an application in one process
     Demo(demo::DemoArgs),
+    /// Print the script that completes this command line in a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page: vod-relay man | man -l -
+    Man,
 }
-
-const EXIT_CODES: &str = "\
-Exit codes:
-   0  all is well; with --once: every event pulled was delivered and confirmed
-   1  an internal failure
-   2  wrong usage
-  69  VOD could not be reached (--once)
-  75  --once left events undelivered or unconfirmed; they come again. A replay left dead letters
-  77  VOD refused the credentials
-  78  the configuration is wrong";
 
 /// The most threads of the runtime: the work is waiting, not computing.
 const THREADS_MAX: usize = 4;
@@ -76,11 +81,52 @@ impl Cli {
                 exit::USAGE
             }
             Some(Command::Check) => check::run(&self.config),
+            Some(Command::Doctor(args)) => doctor::run(&self.config, &args),
+            Some(Command::Peek(args)) => peek::run(&self.config, &args),
             Some(Command::DeadLetters(args)) => dead_letters::run(&self.config, args),
+            Some(Command::Convert(args)) => convert::run(args),
             Some(Command::Emulate(args)) => emulate(*args),
             Some(Command::Demo(args)) => demo::run(&args),
+            Some(Command::Completions(args)) => say(&completions::script(&args)),
+            Some(Command::Man) => say(&man::page()),
         };
         ExitCode::from(code)
+    }
+}
+
+/// The table of exit codes below the long help.
+fn exit_codes() -> String {
+    let mut table = "Exit codes:".to_owned();
+    for (code, meaning) in exit::MEANINGS {
+        // Writing to a string cannot fail.
+        let _ = write!(table, "\n  {code:2}  {meaning}");
+    }
+    table
+}
+
+/// Prints all that a command has to say: its exit code.
+fn say(text: &str) -> u8 {
+    match print(text) {
+        // A reader that has seen enough is no failure.
+        Ok(true | false) => exit::OK,
+        Err(error) => {
+            eprintln!("vod-relay: cannot write to standard output: {error}");
+            exit::INTERNAL
+        }
+    }
+}
+
+/// Prints data to standard output: whether anybody still reads it.
+///
+/// # Errors
+///
+/// Standard output takes nothing, for another reason than that it is closed.
+fn print(text: &str) -> io::Result<bool> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -27,7 +27,7 @@ use toml::de::DeTable;
 
 pub use admin::Admin;
 pub use check::check;
-pub use credentials::CredentialsConfig;
+pub use credentials::{CredentialsConfig, Endpoints};
 pub use error::ConfigError;
 pub use log::{Log, LogFormat};
 pub use relay::Relay;
@@ -107,6 +107,11 @@ impl Config {
     /// The rule that picks the sinks of an event, by their place in `sinks`.
     pub fn router(&self) -> Router {
         Router::new(self.sinks.iter().map(|sink| (sink.sources.clone(), sink.rule.clone())))
+    }
+
+    /// The name and the `SubAppId` of each source.
+    pub fn applications(&self) -> impl Iterator<Item = (&str, Option<u64>)> {
+        self.sources.iter().map(|source| (&*source.name, source.sub_app_id))
     }
 
     /// `readers` says who else can read the file, if anyone can.

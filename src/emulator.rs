@@ -17,13 +17,22 @@
 //!
 //! # Control
 //!
-//! Beside the VOD API at `/` there are three addresses, without any authentication:
+//! Beside the VOD API at `/` there are these addresses, without any authentication:
 //!
 //! | request | does |
 //! |---|---|
 //! | `POST /_emulator/events?sub_app_id=N` | pushes events: one `EventContent` object, an array of them, JSON Lines, or a whole answer of `PullEvents`. Each text is kept byte for byte; only its handle is added on the way out. Answers `{"count":1,"ids":["vod_..."]}` |
 //! | `GET /_emulator/state` | what has happened so far, as a [`State`] in JSON |
 //! | `PUT /_emulator/faults` | the faults from now on, such as `{"throttle":0.1}`; kinds not named are off |
+//! | `DELETE /_emulator/credentials` | ends all temporary credentials now |
+//! | `DELETE /_emulator/credentials/ID` | takes the account with this secret id away |
+//! | `PUT /_emulator/credentials` | `{"issuing":false}`: the metadata service and STS are down from now on |
+//!
+//! # Temporary credentials
+//!
+//! `GET /latest/meta-data/cam/security-credentials/` is the metadata service of a virtual machine
+//! with a role, and `AssumeRoleWithWebIdentity` at `/` is STS. The keys that they give call the VOD
+//! API with their token, until their time is over.
 //!
 //! # Not here
 //!
@@ -37,6 +46,7 @@ mod event_config;
 mod faults;
 mod http;
 mod input;
+mod issuer;
 mod model;
 mod options;
 mod request;
@@ -44,6 +54,7 @@ mod samples;
 mod state;
 mod tally;
 mod tc3;
+mod temporary;
 mod wire;
 
 use std::io;
@@ -54,12 +65,13 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use action::Action;
 pub use control::Control;
 pub use faults::{FaultError, FaultKind, Faults};
 pub use input::PushError;
 pub use options::{Account, BadHandle, ClockSkew, Empty, OptionError, Options};
 pub use samples::sample;
-pub use state::{Counts, QueueState, State};
+pub use state::{Counts, CredentialCounts, QueueState, State};
 
 /// How long open connections may take to end after the stop.
 const STOP_GRACE: Duration = Duration::from_secs(1);

@@ -15,6 +15,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 pub use identity::EventId;
+pub(crate) use identity::is_outside_the_content;
 
 use crate::json::{self, Outline};
 
@@ -192,7 +193,7 @@ impl Reading {
             let value = found.value.text();
             if key == "EventType" {
                 named_type = json::scalar(value).map(Cow::into_owned);
-            } else if value.starts_with('{') && !identity::is_outside_the_content(&key) {
+            } else if value.starts_with('{') && !is_outside_the_content(&key) {
                 objects.push((key, found.value));
             }
         }

@@ -5,9 +5,13 @@
 //! connecting, no redirects (the caller judges a 3xx), no hidden retries (every attempt is visible
 //! to the caller), and proxies from the environment, except to this machine itself.
 
+mod cause;
+mod certificate;
+mod connect;
+mod proxy;
+mod reach;
 pub mod server;
 
-use std::error::Error as StdError;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -17,6 +21,12 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Response, Url};
 use rustls::crypto::{CryptoProvider, ring};
+
+pub use self::cause::cause;
+pub use self::certificate::Certified;
+pub use self::connect::connect;
+pub use self::proxy::proxy;
+pub use self::reach::{Reached, reach};
 
 /// How the relay names itself to servers.
 pub const USER_AGENT: &str = concat!("vod-relay/", env!("CARGO_PKG_VERSION"));
@@ -61,6 +71,18 @@ pub struct Settings {
     idle: Duration,
     roots: Vec<Certificate>,
     identity: Option<Identity>,
+    purpose: Purpose,
+}
+
+/// What is done with a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Requests are sent on it.
+    Requests,
+    /// The same, and answers tell about its TLS.
+    Inspection,
+    /// Nothing: that it can be opened is all that is asked.
+    Nothing,
 }
 
 impl Settings {
@@ -74,6 +96,7 @@ impl Settings {
             idle: Duration::from_secs(50),
             roots: Vec::new(),
             identity: None,
+            purpose: Purpose::Requests,
         }
     }
 
@@ -142,7 +165,7 @@ impl Settings {
 /// The TLS stack refuses a certificate or a key, or the system has no certificate authorities.
 pub fn client(settings: Settings) -> Result<Client, ClientError> {
     install_crypto();
-    let Settings { plain, direct, gzip, idle, roots, identity } = settings;
+    let Settings { plain, direct, gzip, idle, roots, identity, purpose } = settings;
     let builder = || {
         let builder = Client::builder()
             .user_agent(USER_AGENT)
@@ -151,8 +174,13 @@ pub fn client(settings: Settings) -> Result<Client, ClientError> {
             .retry(reqwest::retry::never())
             .pool_idle_timeout(idle)
             .tcp_keepalive(TCP_KEEPALIVE)
-            .gzip(gzip);
-        if direct { builder.no_proxy() } else { builder }
+            .gzip(gzip)
+            .tls_info(purpose == Purpose::Inspection);
+        let builder = if direct { builder.no_proxy() } else { builder };
+        match purpose {
+            Purpose::Requests | Purpose::Inspection => builder,
+            Purpose::Nothing => builder.connector_layer(connect::Only),
+        }
     };
     let build = |builder: ClientBuilder| {
         builder.build().map_err(|error| ClientError::Tls(cause(&error, CONNECT_TIMEOUT)))
@@ -191,51 +219,6 @@ pub fn shown(url: &Url) -> String {
         shown.set_query(Some("..."));
     }
     shown.to_string()
-}
-
-/// What is at the bottom of a failed request, in the words of the one who must mend it. `limit` is
-/// the time that the whole request was given.
-pub fn cause(error: &reqwest::Error, limit: Duration) -> String {
-    if error.is_timeout() {
-        let (what, limit) = match error.is_connect() {
-            true => ("no connection", CONNECT_TIMEOUT),
-            false => ("no answer", limit),
-        };
-        return format!("{what} within {}", humantime::format_duration(limit));
-    }
-    let mut bottom: &(dyn StdError + 'static) = error;
-    loop {
-        let io = bottom.downcast_ref::<io::Error>();
-        if let Some(tls) = bottom.downcast_ref::<rustls::Error>() {
-            return tls_cause(tls);
-        }
-        // An I/O error does not count what it wraps among its sources.
-        if let Some(wrapped) = io.and_then(io::Error::get_ref) {
-            bottom = wrapped;
-        } else if let Some(source) = bottom.source() {
-            bottom = source;
-        } else {
-            return io.map_or_else(|| bottom.to_string(), io_cause);
-        }
-    }
-}
-
-fn io_cause(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        io::ErrorKind::ConnectionReset => "connection reset by the server".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
-fn tls_cause(error: &rustls::Error) -> String {
-    match error {
-        rustls::Error::InvalidCertificate(why) => format!("certificate not trusted: {why}"),
-        rustls::Error::AlertReceived(alert) => {
-            format!("the server ended the TLS handshake: {alert:?}")
-        }
-        other => format!("TLS: {other}"),
-    }
 }
 
 /// The longest that a server is left alone because it asks for it. Some say years.
@@ -279,7 +262,8 @@ fn read(path: &Path) -> Result<Vec<u8>, ClientError> {
     fs::read(path).map_err(|source| ClientError::Read { path: path.display().to_string(), source })
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether a URL leads to this machine itself.
+pub fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"

@@ -93,6 +93,36 @@ pub fn without_member(text: &str, index: usize) -> String {
     }
 }
 
+/// The object's text without the members that are unwanted, each with the comma that joined it; all
+/// other bytes stay as they are.
+pub fn without_members(text: &str, is_unwanted: impl Fn(&Member<'_>) -> bool) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let start = members(text).next().map_or(0, |first| first.start);
+    kept.push_str(&text[..start]);
+    // The end of the member before, kept or not.
+    let mut end = start;
+    let mut is_first = true;
+    for member in members(text) {
+        if !is_unwanted(&member) {
+            let from = if is_first { member.start } else { end };
+            kept.push_str(&text[from..member.end]);
+            is_first = false;
+        }
+        end = member.end;
+    }
+    kept.push_str(&text[end..]);
+    kept
+}
+
+/// The object's text with more members behind its own, given as they stand in an object; `None` if
+/// the text is no object.
+pub fn with_members(text: &str, more: &str) -> Option<String> {
+    let inside = enter(text, b'{')?;
+    let last = members(text).last();
+    let (at, comma) = last.map_or((inside, ""), |last| (last.end, ","));
+    Some([text.get(..at)?, comma, more, text.get(at..)?].concat())
+}
+
 /// The text on one line: line breaks and the indentation behind them are dropped.
 ///
 /// Inside a JSON string a line break is always an escape, so only white space between the tokens
@@ -226,6 +256,32 @@ mod tests {
     }
 
     #[test]
+    fn several_members_are_cut_out_at_once() {
+        let cases = [
+            (r#"{"h":"x","a":1, "h":2}"#, r#"{"a":1}"#),
+            (r#"{ "h":"x" , "h":2 }"#, "{  }"),
+            (r#"{"a":1 , "h":0, "h":0 ,"b":2 }"#, r#"{"a":1 ,"b":2 }"#),
+            ("[]", "[]"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(without_members(text, |member| member.key() == "h"), expected);
+        }
+    }
+
+    #[test]
+    fn members_join_those_that_are_there() {
+        let cases = [
+            ("{}", Some(r#"{"z":0}"#)),
+            (r#"{ "a":1 } "#, Some(r#"{ "a":1,"z":0 } "#)),
+            ("[]", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(with_members(text, r#""z":0"#).as_deref(), expected);
+        }
+    }
+
+    #[test]
     fn one_line_keeps_every_token() {
         let text = "{\n\t\"a\": \"x  y\",\r\n  \"b\": [1,\n 2]\n}";
         assert_eq!(on_one_line(text), r#"{"a": "x  y","b": [1,2]}"#);
@@ -239,6 +295,7 @@ mod tests {
             members(text).count();
             elements(text).count();
             without_member(text, 0);
+            with_members(text, "");
             scalar(text);
         }
         for text in ["[}", "[:", "[1:}", "[,]:"] {
@@ -271,6 +328,8 @@ mod tests {
                         let mut expected = object.clone();
                         expected.remove(member.key().as_ref());
                         prop_assert_eq!(left, Value::Object(expected));
+                        let more = with_members(&text, "\"more\": 1").unwrap();
+                        prop_assert!(serde_json::from_str::<Value>(&more).is_ok());
                     }
                 }
                 if let Value::Array(array) = &value {

@@ -7,6 +7,7 @@
 
 mod call;
 mod gate;
+mod health;
 mod job;
 mod queue;
 mod ramp;
@@ -20,8 +21,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use self::health::{Down, Health};
 pub use self::job::Job;
 use self::worker::Worker;
+use crate::application::Applications;
 use crate::flight::Verdict;
 use crate::ledger::Ledger;
 use crate::progress::SinkProgress;
@@ -39,6 +42,7 @@ pub struct Lane {
     sink: Arc<dyn Sink>,
     share: Arc<AtomicUsize>,
     progress: Arc<SinkProgress>,
+    health: Arc<Health>,
 }
 
 /// What a lane needs beside its sink.
@@ -48,6 +52,8 @@ pub struct Parts {
     pub ledger: Arc<Ledger>,
     /// Told what becomes of events at the sink.
     pub progress: Arc<SinkProgress>,
+    /// What the sub-application of an event is asked from.
+    pub applications: Applications,
     /// After how many tries an event is given up; absent means never.
     pub max_attempts: Option<u64>,
     /// Makes the lane give up what is not worth waiting for.
@@ -72,8 +78,9 @@ impl Lane {
         let share = Arc::new(AtomicUsize::new(usize::MAX));
         let progress = parts.progress.clone();
         let worker = Worker::new(name.clone(), sink.clone(), share.clone(), parts);
+        let health = worker.health.clone();
         tasks.spawn(worker.run(inbox));
-        Self { name, orders, sink, share, progress }
+        Self { name, orders, sink, share, health, progress }
     }
 
     /// The sink's name.
@@ -84,6 +91,11 @@ impl Lane {
     /// How the sink fares.
     pub fn progress(&self) -> &Arc<SinkProgress> {
         &self.progress
+    }
+
+    /// Whether the sink takes what it is given.
+    pub fn health(&self) -> &Arc<Health> {
+        &self.health
     }
 
     /// Opens again what a log rotator may have moved away.

@@ -8,20 +8,24 @@
 //! Data flows one way and so do imports: each layer uses only those above it in this list.
 //!
 //! * Words, without any input or output: [`time`], [`retry`], [`quiet`], [`secret`], [`exit`],
-//!   [`json`], [`crash`], [`event`], [`mod@format`], [`route`], [`metrics`], [`progress`].
+//!   [`json`], [`crash`], [`event`], [`legacy`], [`application`], [`mod@format`], [`route`],
+//!   [`metrics`], [`progress`].
 //! * Edges, each to one outside thing: [`http`], [`tencent`], [`sink`], [`store`].
 //! * Events under way: [`flight`] until they are settled, [`ledger`] once they are.
 //! * Delivery: a [`lane`] for each sink.
 //! * What leads to the lanes: [`fanout`] from the sources, [`spool`] from local disk.
 //! * The ends of a source: [`source`] pulls, [`confirm`] confirms.
-//! * Assembly: [`config`], [`relay`], and beside them the [`admin`] server and the [`emulator`].
-//! * The command line: [`logging`], [`signals`], [`cli`].
+//! * Assembly: [`config`], [`relay`], the [`doctor`], and beside them the [`admin`] server and the
+//!   [`emulator`].
+//! * The command line: [`logging`], [`service_manager`], [`signals`], [`cli`].
 
 pub mod admin;
+pub mod application;
 pub mod cli;
 pub mod config;
 pub mod confirm;
 pub mod crash;
+pub mod doctor;
 pub mod emulator;
 pub mod event;
 pub mod exit;
@@ -32,6 +36,7 @@ pub mod http;
 pub mod json;
 pub mod lane;
 pub mod ledger;
+pub mod legacy;
 pub mod logging;
 pub mod metrics;
 pub mod progress;
@@ -40,6 +45,7 @@ pub mod relay;
 pub mod retry;
 pub mod route;
 pub mod secret;
+pub mod service_manager;
 pub mod signals;
 pub mod sink;
 pub mod source;

@@ -2,14 +2,21 @@
 //!
 //! On a terminal a status line can stand below the log. It is wiped before each line of the log and
 //! drawn again after it.
+//!
+//! Where standard error is the systemd journal, each record carries its priority.
 
+mod journal;
+
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::layer::{Layered, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer, Registry, reload};
 
 use crate::config::{Log, LogFormat};
 
@@ -34,13 +41,28 @@ impl StatusLine {
     }
 }
 
-/// Writes lines above the status line.
-#[derive(Debug)]
-pub struct AboveStatus(StatusLine);
+/// Where lines go.
+#[derive(Debug, Clone)]
+struct Output {
+    status: StatusLine,
+    to_journal: bool,
+}
 
-impl Write for AboveStatus {
+/// Writes one line, above the status line.
+#[derive(Debug)]
+struct LineWriter {
+    status: StatusLine,
+    /// Set if it goes to the journal.
+    priority: Option<&'static str>,
+}
+
+impl Write for LineWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let status = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(priority) = self.priority {
+            io::stderr().lock().write_all(&journal::record(priority, line))?;
+            return Ok(line.len());
+        }
+        let status = self.status.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut terminal = io::stderr().lock();
         if status.is_empty() {
             terminal.write_all(line)?;
@@ -56,12 +78,32 @@ impl Write for AboveStatus {
     }
 }
 
-impl<'a> MakeWriter<'a> for StatusLine {
-    type Writer = AboveStatus;
+impl<'a> MakeWriter<'a> for Output {
+    type Writer = LineWriter;
 
-    fn make_writer(&'a self) -> AboveStatus {
-        AboveStatus(self.clone())
+    fn make_writer(&'a self) -> LineWriter {
+        LineWriter { status: self.status.clone(), priority: None }
     }
+
+    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> LineWriter {
+        let priority = self.to_journal.then(|| journal::prefix(*meta.level()));
+        LineWriter { priority, ..self.make_writer() }
+    }
+}
+
+type Filter = reload::Layer<Targets, Registry>;
+type Lines = Box<dyn Layer<Layered<Filter, Registry>> + Send + Sync>;
+
+/// Logging that runs, to be changed while it does.
+pub struct Logging {
+    output: Output,
+    filter: reload::Handle<Targets, Registry>,
+    lines: reload::Handle<Lines, Layered<Filter, Registry>>,
+}
+
+/// Whether to print in colours, to a terminal or not: only to one, and not if `NO_COLOR` is set.
+pub fn colours(terminal: bool) -> bool {
+    terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Starts logging; the level that the environment asks for comes before the configuration's.
@@ -69,27 +111,77 @@ impl<'a> MakeWriter<'a> for StatusLine {
 /// # Errors
 ///
 /// What the environment asks for is no level.
-pub fn start(log: &Log) -> Result<StatusLine, String> {
-    let wish = std::env::var(LEVEL_VARIABLE).ok().filter(|wish| !wish.is_empty());
-    let log = match wish {
-        Some(wish) => {
-            log.with_level(&wish).map_err(|error| format!("{LEVEL_VARIABLE}: {error}"))?
-        }
-        None => log.clone(),
-    };
-    let filter: Targets = log.level.parse().map_err(|error| format!("log.level: {error}"))?;
-    let status = StatusLine::default();
-    let terminal = io::stderr().is_terminal();
-    let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(status.clone())
-        .with_ansi(colours)
-        .log_internal_errors(false);
-    let registry = tracing_subscriber::registry().with(filter);
+pub fn start(log: &Log) -> Result<Logging, String> {
+    let output = Output { status: StatusLine::default(), to_journal: journal::is_stderr() };
+    let (filter, filter_handle) = reload::Layer::new(filter(log)?);
+    let (lines, lines_handle) = reload::Layer::new(lines(log.format, &output));
     // A second start, as in tests that run several relays, keeps the first one's settings.
-    let _ = match log.format {
-        LogFormat::Text => registry.with(lines.with_target(false)).try_init(),
-        LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    Ok(Logging { output, filter: filter_handle, lines: lines_handle })
+}
+
+impl fmt::Debug for Logging {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logging").field("output", &self.output).finish_non_exhaustive()
+    }
+}
+
+impl Logging {
+    /// The line below the log.
+    pub fn status(&self) -> &StatusLine {
+        &self.output.status
+    }
+
+    /// Goes on with other settings; the level that the environment asks for still comes first.
+    ///
+    /// # Errors
+    ///
+    /// What the environment asks for is no level.
+    pub fn change(&self, log: &Log) -> Result<(), String> {
+        let filter = filter(log)?;
+        // Neither fails but where another start was first, whose settings stay.
+        let _ = self.filter.reload(filter);
+        let _ = self.lines.reload(lines(log.format, &self.output));
+        Ok(())
+    }
+}
+
+/// What is logged.
+fn filter(log: &Log) -> Result<Targets, String> {
+    let level = match level_of_environment() {
+        Some(wish) => log
+            .with_level(&wish)
+            .map(|log| log.level)
+            .map_err(|error| format!("{LEVEL_VARIABLE}: {error}"))?,
+        None => log.level.clone(),
     };
-    Ok(status)
+    level.parse().map_err(|error| format!("log.level: {error}"))
+}
+
+/// The level that the environment asks for.
+pub fn level_of_environment() -> Option<String> {
+    std::env::var(LEVEL_VARIABLE).ok().filter(|wish| !wish.is_empty())
+}
+
+/// How it looks.
+fn lines(format: LogFormat, output: &Output) -> Lines {
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(output.clone())
+        .with_ansi(colours(io::stderr().is_terminal()))
+        .log_internal_errors(false);
+    match format {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        // The journal has a time of its own for each record.
+        LogFormat::Text if output.to_journal => lines.with_target(false).without_time().boxed(),
+        LogFormat::Text => lines.with_target(false).boxed(),
+    }
+}
+
+/// Prints an error where there is no log yet, each of its lines with its priority if it goes to
+/// the journal.
+pub fn complain(error: &str) {
+    match journal::is_stderr() {
+        true => error.lines().for_each(|line| eprintln!("{}{line}", journal::prefix(Level::ERROR))),
+        false => eprintln!("{error}"),
+    }
 }

@@ -7,8 +7,11 @@
 //! Nothing else starts tasks that live long. The order of the end: stop pulling, let what is in the
 //! air be delivered and confirmed, close the lanes, all within the grace of the configuration.
 
+mod changes;
 mod end;
 mod outlets;
+mod overview;
+mod reload;
 mod running;
 mod show;
 mod start;
@@ -21,17 +24,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use self::end::worse;
+pub use self::changes::{Changes, Tables};
 use self::outlets::{Common, Outlets};
+pub use self::overview::{Overview, Pulling, Roster};
+pub use self::reload::Reload;
 use self::running::{Running, State};
 pub use self::start::StartError;
-use self::start::client;
+pub(crate) use self::start::client;
 use self::storage::Storage;
 use crate::admin::{Board, SourceFace};
 use crate::config::{Ack, Config, SourceConfig};
 use crate::confirm::Confirmer;
 use crate::crash;
-use crate::exit;
+use crate::exit::{self, worse};
 use crate::fanout::Fanout;
 use crate::flight::{self, InFlight};
 use crate::ledger::Ledger;
@@ -62,8 +67,8 @@ pub struct Relay {
     /// Lanes, feeds and confirmers, which end by themselves once nobody uses them.
     stages: JoinSet<()>,
     news: (mpsc::Sender<News>, mpsc::Receiver<News>),
-    /// Whether VOD has answered any source since the start.
-    served: bool,
+    /// What takes part, for those who look on.
+    roster: watch::Sender<Roster>,
     /// Stop pulling now.
     stop: CancellationToken,
     /// Nothing more comes into the spool.
@@ -107,7 +112,7 @@ impl Relay {
             names: HashMap::new(),
             stages: JoinSet::new(),
             news: mpsc::channel(NEWS),
-            served: false,
+            roster: watch::Sender::default(),
             stop,
             drain,
             gone,
@@ -127,7 +132,7 @@ impl Relay {
 
     /// Runs until all sources have ended or the relay is told to stop: the exit code. Each
     /// configuration that comes in by `reloads` takes the place of the one before.
-    pub async fn run(mut self, mut reloads: mpsc::Receiver<Config>) -> u8 {
+    pub async fn run(mut self, mut reloads: mpsc::Receiver<Reload>) -> u8 {
         let mut code = exit::OK;
         let mut reloadable = true;
         while !self.loops.is_empty() {
@@ -153,24 +158,13 @@ impl Relay {
                         code = worse(code, refused);
                     }
                 }
-                config = reloads.recv(), if reloadable => match config {
-                    Some(config) => self.reload(config),
+                reload = reloads.recv(), if reloadable => match reload {
+                    Some(reload) => self.reload(reload),
                     None => reloadable = false,
                 },
             }
         }
         self.finish(code).await
-    }
-
-    /// Takes over a configuration, or keeps the old one and says why.
-    fn reload(&mut self, config: Config) {
-        if config.log != self.config.log {
-            tracing::warn!("[log] is read at the start only; it changes with the next restart");
-        }
-        match self.adopt(self.with_lasting_admin(config)) {
-            Ok(()) => tracing::info!("the new configuration is in force"),
-            Err(error) => tracing::error!("the old configuration stays in force: {error}"),
-        }
     }
 
     /// Makes what runs match the configuration. What has not changed is left alone, so that its
@@ -181,9 +175,6 @@ impl Relay {
             if self.sources.get(&source.name).is_none_or(|running| running.config != *source) {
                 clients.push((source.clone(), client(source)?));
             }
-        }
-        if !Storage::is_of(self.storage.as_ref(), &config.relay) {
-            return Err(StartError::StateDir);
         }
         let opened = self.outlets.open(&config)?;
         // From here on nothing can fail.
@@ -210,6 +201,7 @@ impl Relay {
             self.start_source(source, client);
         }
         self.config = config;
+        self.show_roster();
         self.show();
         Ok(())
     }
@@ -234,6 +226,7 @@ impl Relay {
             confirms,
             progress,
         });
+        let pulling = Pulling::of(&config, &in_flight);
         let retire = CancellationToken::new();
         let parts = source::Parts {
             client,
@@ -255,7 +248,8 @@ impl Relay {
         let id = self.loops.spawn(source::run(parts)).id();
         self.names.insert(id, name.clone());
         let state = State::Starting;
-        self.sources.insert(config.name.clone(), Running { name, config, retire, state, face });
+        let running = Running { name, config, retire, state, pulling, face };
+        self.sources.insert(running.config.name.clone(), running);
     }
 
     /// A pull loop has ended: the exit code that this asks for.

@@ -13,12 +13,13 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::config::Section;
 use crate::event::Event;
-use crate::format::Format;
+use crate::format::{Format, Input, Rendered};
 use crate::json;
+use crate::time;
 
 /// A future that is boxed so that sinks of different types can stand in one list.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -28,8 +29,25 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct Parcel {
     /// The event.
     pub event: Arc<Event>,
+    /// When the relay got it first: the same on every try, also from the spool and as a dead letter.
+    pub received: SystemTime,
+    /// The sub-application of the source that it came from.
+    pub sub_app_id: Option<u64>,
     /// Which try this is within the lease, or from the spool since the last start, from 1.
     pub attempt: u32,
+}
+
+impl Parcel {
+    /// The event in a shape, made for this attempt: a signature in it is fresh.
+    ///
+    /// # Errors
+    ///
+    /// The event has no such shape, which is permanent.
+    pub fn render(&self, format: &Format) -> Result<Rendered, Refusal> {
+        let (received, sub_app_id) = (self.received, self.sub_app_id);
+        let input = Input { event: &self.event, received, sub_app_id, now: time::wall_clock() };
+        format.render(input).map_err(|error| Refusal::permanent(error.to_string()))
+    }
 }
 
 /// Why a sink did not take an event.
@@ -99,6 +117,32 @@ pub trait Sink: Send + Sync + fmt::Debug {
 
     /// Opens again what a log rotator may have moved away. Most sinks have nothing to do.
     fn reopen(&self) {}
+}
+
+/// What a look at a sink found, without an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probed {
+    /// Nothing speaks against deliveries.
+    Fine {
+        /// What was looked at.
+        found: String,
+    },
+    /// Deliveries may fail.
+    Doubtful {
+        /// What speaks against them.
+        found: String,
+        /// What to do about it.
+        mend: String,
+    },
+    /// Deliveries would fail now.
+    Failing {
+        /// What is wrong.
+        found: String,
+        /// What to do about it.
+        mend: String,
+        /// The exit code that this asks for.
+        code: u8,
+    },
 }
 
 /// A sink as configured: which kind, and that kind's settings. Adding a kind is a file under
@@ -179,26 +223,45 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// Looks whether deliveries could succeed, for `vod-relay doctor`. It sends no event, starts
+    /// nothing, and makes or changes no file; so it asks the settings, because opening a sink may do
+    /// that. It takes seconds at the most. A kind that can tell nothing without an event says so.
+    pub async fn probe(&self) -> Probed {
+        match self {
+            Self::Stdout(_) => {
+                Probed::Fine { found: "standard output; nothing to look at".to_owned() }
+            }
+            Self::File(config) => file::probe(config),
+            Self::Webhook(config) => webhook::probe(config).await,
+            Self::Command(config) => command::probe(config),
+        }
+    }
+}
+
 /// The `timeout` of a sink.
 fn timeout(section: &Section<'_>, default: Duration) -> Duration {
     section.duration("timeout", default, TIMEOUT_MIN..=TIMEOUT_MAX)
 }
 
-/// The `format` of a sink.
-fn format(section: &Section<'_>) -> Option<Format> {
-    section.choice("format", Format::CHOICES, "callback")
-}
-
-/// A batch as JSON Lines: every event on a line of its own, every line ended.
-fn json_lines(batch: &[Parcel], format: Format) -> Vec<u8> {
+/// A batch as JSON Lines: every event on a line of its own, every line ended. An event that does not
+/// have this shape is refused, and has no line.
+fn json_lines(batch: &[Parcel], format: &Format) -> (Vec<u8>, Vec<Outcome>) {
     let mut lines = Vec::new();
-    for parcel in batch {
-        let text = format.render(&parcel.event);
+    let mut render = |parcel: &Parcel| {
+        let text = parcel.render(format)?.body;
         // Every format is text, so nothing is replaced here.
         lines.extend_from_slice(json::on_one_line(&String::from_utf8_lossy(&text)).as_bytes());
         lines.push(b'\n');
-    }
-    lines
+        Ok(())
+    };
+    let rendered = batch.iter().map(&mut render).collect();
+    (lines, rendered)
+}
+
+/// The outcomes of a batch of which what could be rendered was written with this outcome.
+fn outcomes(rendered: Vec<Outcome>, written: &Outcome) -> Vec<Outcome> {
+    rendered.into_iter().map(|rendered| rendered.and_then(|()| written.clone())).collect()
 }
 
 /// Writes a text, in one call unless the system takes only part of it: how many bytes went out,

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 pub use self::feed::Feed;
 pub use self::parts::Parts;
 use self::recent::Recent;
-use crate::store::{Appended, NewSpooled, Spooled, Store, StoreError};
+use crate::store::{Appended, NewSpooled, SpoolStats, Spooled, Store, StoreError};
 
 /// How much the spool holds, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,9 +65,14 @@ impl Spool {
         *self.bounds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What is in it.
+    pub fn stats(&self) -> SpoolStats {
+        self.store.spool_stats()
+    }
+
     /// Whether it holds as much as it may, so that nothing more should be pulled.
     pub fn is_full(&self) -> bool {
-        self.store.spool_stats().bytes >= self.bounds().bytes_max
+        self.stats().bytes >= self.bounds().bytes_max
     }
 
     /// Takes in the events of one answer. When this returns they are on disk and may be confirmed.

@@ -34,6 +34,7 @@
 mod attempts;
 mod connection;
 mod error;
+mod examine;
 mod health;
 mod ledger;
 mod letter;
@@ -57,6 +58,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 
 pub use self::error::StoreError;
+pub use self::examine::{Database, Examined, Ownership};
 use self::health::Health;
 pub use self::letter::{DeadLetter, GivenUp};
 pub use self::letters::{Buried, LetterFilter, LetterKey};

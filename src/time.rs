@@ -40,6 +40,13 @@ pub fn from_unix_seconds(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds.min(LAST_SECOND))
 }
 
+/// The time in UTC as `2026-11-20T08:00:00.123Z`, cut off after the milliseconds; for times outside the
+/// years 1970 to 9999 the nearest.
+pub fn rfc3339(time: SystemTime) -> String {
+    let time = time.clamp(UNIX_EPOCH, from_unix_seconds(LAST_SECOND));
+    humantime::format_rfc3339_millis(time).to_string()
+}
+
 /// The UTC date of `time` as `yyyy-mm-dd`; for times outside the years 1970 to 9999 the nearest.
 pub fn utc_date(time: SystemTime) -> String {
     let time = from_unix_seconds(unix_seconds(time));

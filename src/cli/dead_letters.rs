@@ -187,15 +187,10 @@ fn missing(selection: &Selection) -> u8 {
 
 /// Prints data: whether anybody still reads it.
 fn print(text: &str) -> Result<bool, Failure> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => {
-            let reason = format!("cannot write to standard output: {error}");
-            Err(Failure { reason, code: exit::INTERNAL })
-        }
-    }
+    super::print(text).map_err(|error| {
+        let reason = format!("cannot write to standard output: {error}");
+        Failure { reason, code: exit::INTERNAL }
+    })
 }
 
 /// Says something to the person at the terminal, who may have gone.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::emulator::{
-    Account, BadHandle, ClockSkew, Control, Empty, Emulator, FaultKind, Faults, Options,
+    Account, Action, BadHandle, ClockSkew, Control, Empty, Emulator, FaultKind, Faults, Options,
 };
 use crate::secret::Secret;
 
@@ -63,6 +63,10 @@ pub(super) struct EmulateArgs {
     #[arg(long = "account", value_name = "ID:KEY[@SUB_APP_ID,...]")]
     accounts: Vec<Account>,
 
+    /// An action that nobody may perform, such as `ConfirmEvents`; may be given several times.
+    #[arg(long = "deny", value_name = "ACTION")]
+    denied: Vec<Action>,
+
     /// How many sample events wait from the start.
     #[arg(long, value_name = "N", default_value_t = 0)]
     events: u64,
@@ -109,6 +113,26 @@ pub(super) struct EmulateArgs {
     #[arg(long, value_name = "all|one", default_value = "all")]
     bad_handle: BadHandle,
 
+    /// The role of this machine: the metadata service gives its credentials.
+    #[arg(long, value_name = "NAME")]
+    role: Option<String>,
+
+    /// The token that STS takes for temporary credentials. Without it nobody gets any there.
+    #[arg(long, value_name = "TOKEN")]
+    web_identity_token: Option<Secret>,
+
+    /// The provider id that must come with that token, instead of any.
+    #[arg(long, value_name = "ID", requires = "web_identity_token")]
+    provider_id: Option<String>,
+
+    /// The role ARN that must come with that token, instead of any.
+    #[arg(long, value_name = "ARN", requires = "web_identity_token")]
+    role_arn: Option<String>,
+
+    /// How long temporary credentials live, at most.
+    #[arg(long, value_name = "TIME", default_value = "2h", value_parser = humantime::parse_duration)]
+    credential_lifetime: Duration,
+
     /// Where the dice of the faults start, to get the same faults again.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -126,6 +150,7 @@ impl EmulateArgs {
         Options {
             listen: self.listen,
             accounts: std::iter::once(first).chain(self.accounts.iter().cloned()).collect(),
+            denied: self.denied.clone(),
             visibility: self.visibility,
             hold: self.hold,
             empty: self.empty,
@@ -134,6 +159,11 @@ impl EmulateArgs {
             clock_skew: self.clock_skew,
             bad_handle: self.bad_handle,
             seed: self.seed,
+            role: self.role.clone(),
+            web_identity_token: self.web_identity_token.clone(),
+            provider_id: self.provider_id.clone(),
+            role_arn: self.role_arn.clone(),
+            credential_lifetime: self.credential_lifetime,
         }
     }
 }
@@ -212,17 +242,24 @@ mod tests {
 
     #[test]
     fn everything_can_be_set() {
-        let line = "emulate --listen 127.0.0.1:0 --account A:b@1,2 --token t --visibility 3s \
+        let line = "emulate --listen 127.0.0.1:0 --account A:b@1,2 --token t --deny PullEvents --visibility 3s \
                     --hold 500ms --empty null --fault reset=0.5 --fault stall=1 --stall 1m \
-                    --clock-skew -10m --bad-handle one --seed 7";
+                    --clock-skew -10m --bad-handle one --seed 7 --role relay \
+                    --web-identity-token jwt --provider-id p --role-arn a --credential-lifetime 1m";
         let options = parsed(line).expect("all good").options();
         assert_eq!(options.clock_skew, ClockSkew::Behind(Duration::from_secs(600)));
         assert_eq!((options.hold, options.stall.as_secs()), (Duration::from_millis(500), 60));
         assert_eq!((options.empty, options.bad_handle), (Empty::Null, BadHandle::One));
-        assert_eq!(options.accounts.len(), 2);
+        assert_eq!(options.credential_lifetime, Duration::from_secs(60));
+        assert_eq!(options.web_identity_token, Some("jwt".to_owned().into()));
+        let names = [&options.role, &options.provider_id, &options.role_arn];
+        assert_eq!(names.map(|name| name.as_deref().expect("given")), ["relay", "p", "a"]);
+        assert_eq!((options.accounts.len(), options.denied), (2, vec![Action::PullEvents]));
         let faults = [(FaultKind::Reset, 0.5), (FaultKind::Stall, 1.0)].into_iter().collect();
         assert_eq!(options.faults, faults);
-        for wrong in ["--fault fire=1", "--empty none", "--visibility 3", "--account x"] {
+        for wrong in
+            ["--fault fire=1", "--deny Pull", "--empty none", "--visibility 3", "--account x"]
+        {
             parsed(&format!("emulate {wrong}")).expect_err(wrong);
         }
     }

@@ -1,5 +1,7 @@
 //! Without a subcommand: run the relay, as a service or once.
 
+mod reloads;
+
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::time::Duration;
@@ -7,12 +9,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::reloads::Reloads;
 use crate::config::Config;
 use crate::crash;
 use crate::exit;
 use crate::logging;
 use crate::progress::Totals;
 use crate::relay::Relay;
+use crate::service_manager::ServiceManager;
 use crate::signals::{Request, Signals};
 
 /// How often the progress of `--once` is drawn on a terminal.
@@ -25,7 +29,7 @@ pub(super) fn run(path: &Path, once: bool) -> u8 {
         return exit::USAGE;
     }
     super::block_on(serve(path, once)).unwrap_or_else(|error| {
-        eprintln!("vod-relay: {error}");
+        logging::complain(&format!("vod-relay: {error}"));
         exit::INTERNAL
     })
 }
@@ -35,21 +39,25 @@ async fn serve(path: &Path, once: bool) -> u8 {
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {
-            eprintln!("vod-relay: cannot listen for signals: {error}");
+            logging::complain(&format!("vod-relay: cannot listen for signals: {error}"));
             return exit::INTERNAL;
         }
     };
+    let mut manager = ServiceManager::of_this_process(once);
     let config = match Config::load(path) {
         Ok(config) => config,
         Err(error) => {
-            eprintln!("{error}");
+            let error = error.to_string();
+            logging::complain(&error);
+            manager.failed(&error);
             return exit::CONFIG;
         }
     };
-    let status = match logging::start(&config.log) {
-        Ok(status) => status,
+    let logging = match logging::start(&config.log) {
+        Ok(logging) => logging,
         Err(error) => {
-            eprintln!("vod-relay: {error}");
+            logging::complain(&format!("vod-relay: {error}"));
+            manager.failed(&error);
             return exit::USAGE;
         }
     };
@@ -59,11 +67,14 @@ async fn serve(path: &Path, once: bool) -> u8 {
         Ok(relay) => relay,
         Err(error) => {
             tracing::error!("cannot start: {error}");
+            manager.failed(&format!("cannot start: {error}"));
             return error.code();
         }
     };
     let totals = relay.totals();
-    let (reloads, new_configs) = mpsc::channel(1);
+    manager.watch(relay.overview());
+    let (requests, new_configs) = mpsc::channel(1);
+    let mut reloads = Reloads::new(path, requests);
     let running = relay.run(new_configs);
     tokio::pin!(running);
     let draws = once && io::stderr().is_terminal();
@@ -77,15 +88,19 @@ async fn serve(path: &Path, once: bool) -> u8 {
                 }
                 Request::Stop => {
                     tracing::info!("stopping: no more pulls, finishing what is in flight");
+                    manager.stopping();
                     stop.cancel();
                 }
-                Request::Reload => reload(path, &reloads),
+                Request::Reload => reloads.begin(&mut manager),
             },
-            () = tokio::time::sleep(REDRAW), if draws => status.show(progress(&totals)),
+            outcome = reloads.ended() => reloads.finish(outcome, &mut manager, &logging),
+            () = manager.turn() => {}
+            () = tokio::time::sleep(REDRAW), if draws => logging.status().show(progress(&totals)),
         }
     };
+    manager.ended();
     if draws {
-        status.show(String::new());
+        logging.status().show(String::new());
     }
     let done = totals.snapshot();
     tracing::info!(
@@ -99,21 +114,6 @@ async fn serve(path: &Path, once: bool) -> u8 {
         "ended"
     );
     code
-}
-
-/// Reads the configuration again. A wrong one changes nothing.
-fn reload(path: &Path, reloads: &mpsc::Sender<Config>) {
-    match Config::load(path) {
-        Ok(config) => {
-            config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-            if reloads.try_send(config).is_err() {
-                tracing::warn!("still busy with the reload before; ask again");
-            }
-        }
-        Err(error) => {
-            tracing::error!("the old configuration stays in force; the new one is wrong: {error}");
-        }
-    }
 }
 
 fn progress(totals: &Totals) -> String {

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use super::Config;
 use crate::exit;
+use crate::tencent::credential::Outside;
 
-/// Checks the file: the effective configuration goes to `out`, warnings and mistakes go to `err`.
+/// Checks the file: the effective configuration goes to `out`; where the credentials come from,
+/// warnings and mistakes go to `err`.
 /// Answers with the exit code.
 ///
 /// # Errors
@@ -17,6 +19,17 @@ pub fn check(path: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Resul
         Ok(config) => {
             for warning in &config.warnings {
                 writeln!(err, "warning: {warning}")?;
+            }
+            for source in &config.sources {
+                let credentials = source.credentials.open(Outside::of_this_process());
+                let places = credentials.map_err(|flaw| flaw.to_string());
+                let places = places.and_then(|it| it.preview().map_err(|error| error.to_string()));
+                match places {
+                    Ok(places) => {
+                        writeln!(err, "sources.{}: credentials from {places}", source.name)?
+                    }
+                    Err(error) => writeln!(err, "warning: sources.{}: {error}", source.name)?,
+                }
             }
             out.write_all(config.effective().as_bytes())?;
             out.flush()?;

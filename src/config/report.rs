@@ -52,7 +52,7 @@ pub(super) struct Report {
     mistakes: Vec<Finding>,
     absences: Vec<Finding>,
     warnings: Vec<Finding>,
-    inline_secrets: Vec<(Range<usize>, String)>,
+    inline_secrets: Vec<(Range<usize>, String, String)>,
     sections: Vec<(String, Vec<(String, toml::Value)>)>,
 }
 
@@ -86,17 +86,16 @@ impl Report {
         self.warnings.push(finding);
     }
 
-    /// A secret is written in the file itself.
-    pub(super) fn inline_secret(&mut self, span: Range<usize>, path: String) {
-        self.inline_secrets.push((span, path));
+    /// A secret is written in the file itself; `instead` is how another file would be named.
+    pub(super) fn inline_secret(&mut self, span: Range<usize>, path: String, instead: String) {
+        self.inline_secrets.push((span, path, instead));
     }
 
     /// Warns of every secret written in the file itself, which `readers` can read.
     pub(super) fn expose_inline_secrets(&mut self, file: &str, readers: &str) {
-        for (span, path) in std::mem::take(&mut self.inline_secrets) {
-            let key = path.rsplit('.').next().unwrap_or_default();
+        for (span, path, instead) in std::mem::take(&mut self.inline_secrets) {
             let problem = format!("is written in a file that {readers} can read");
-            let right = format!("{key}_file = \"...\", or chmod 600 {file}");
+            let right = format!("{instead}, or chmod 600 {file}");
             self.warning(Finding { span, path, problem, right });
         }
     }

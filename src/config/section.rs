@@ -10,6 +10,7 @@
 mod collection;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod format;
 mod optional;
 mod scalar;
 mod secret;
@@ -150,6 +151,13 @@ impl<'a> Section<'a> {
     /// Whether nothing wrong was found at `key`, so that other values may be measured by it.
     pub(super) fn is_right(&self, key: &str) -> bool {
         !self.context.report.borrow().has_mistake(&self.path_of(key))
+    }
+
+    /// Reports a key that is right in itself, but not here.
+    pub(super) fn misplaced(&self, key: &str, problem: &str, right: &str) {
+        // Known from here on, but not among the keys that a typing slip is told of.
+        let _ = self.value(key);
+        self.mistake(key, problem, right);
     }
 
     /// Reports every key that no getter asked for.

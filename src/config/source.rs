@@ -98,10 +98,7 @@ impl<'a> Draft<'a> {
         let confirm_margin = read_confirm_margin(&section, lease);
         let choices = [("leave", Unrouted::Leave), ("confirm", Unrouted::Confirm)];
         let unrouted = section.choice("unrouted", &choices, "leave").unwrap_or(Unrouted::Leave);
-        let credentials = match section.subsection("credentials") {
-            Some(table) => CredentialsConfig::read(table),
-            None => Some(CredentialsConfig::Chain),
-        };
+        let credentials = CredentialsConfig::of_source(&section);
         let name = section.name().to_owned();
         let config = endpoint.zip(credentials).map(|(endpoint, credentials)| SourceConfig {
             name,

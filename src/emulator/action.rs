@@ -1,5 +1,9 @@
 //! The actions of the VOD API that the emulator knows.
 
+use std::str::FromStr;
+
+use super::options::OptionError;
+
 /// The version of the API.
 pub(super) const VERSION: &str = "2018-07-17";
 /// The name of the service in the credential scope.
@@ -7,7 +11,7 @@ pub(super) const SERVICE: &str = "vod";
 
 /// An action, `X-TC-Action`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
+pub enum Action {
     /// Leases events.
     PullEvents,
     /// Removes events.
@@ -35,7 +39,7 @@ impl Action {
     }
 
     /// The name.
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::PullEvents => "PullEvents",
             Self::ConfirmEvents => "ConfirmEvents",
@@ -60,5 +64,16 @@ impl Action {
                 "SignKey",
             ],
         }
+    }
+}
+
+impl FromStr for Action {
+    type Err = OptionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::named(text).ok_or_else(|| {
+            let all = Self::ALL.map(Self::name).join(", ");
+            OptionError(format!("there is no action {text:?}; the actions are {all}"))
+        })
     }
 }

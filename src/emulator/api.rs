@@ -31,8 +31,7 @@ struct Done {
 /// Answers a request to the VOD API, with the faults that the dice give.
 pub(super) async fn answer(control: &Control, scissors: &Scissors, request: Request<'_>) -> Reply {
     let action = request.action();
-    let account = request.account(control);
-    control.tally().call(action, account.map(|account| account.secret_id.as_str()));
+    control.tally().call(action, request.caller(control).as_ref());
     let fault = control.throw(action);
     let request_id = request_id();
     if let Some(reply) = fault.and_then(|fault| instead(control, scissors, fault, &request_id)) {

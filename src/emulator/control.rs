@@ -17,6 +17,7 @@ use super::answer::ApiError;
 use super::event_config::EventConfig;
 use super::faults::{FaultKind, Faults};
 use super::input::{self, Content, PushError};
+use super::issuer::{Caller, Issuer};
 use super::model::{App, Delivery, Model};
 use super::options::Options;
 use super::samples::sample;
@@ -42,13 +43,15 @@ struct Shared {
     tally: Mutex<Tally>,
     faults: Mutex<(Faults, fastrand::Rng)>,
     configs: Mutex<BTreeMap<App, EventConfig>>,
+    issuer: Mutex<Issuer>,
     arrived: Notify,
     stopping: CancellationToken,
 }
 
 impl Control {
     pub(super) fn new(mut options: Options) -> Self {
-        for length in [&mut options.visibility, &mut options.hold, &mut options.stall] {
+        let Options { visibility, hold, stall, credential_lifetime, .. } = &mut options;
+        for length in [visibility, hold, stall, credential_lifetime] {
             *length = (*length).min(LONGEST);
         }
         let dice = options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
@@ -58,6 +61,7 @@ impl Control {
             tally: Mutex::default(),
             faults: Mutex::new((options.faults.clone(), dice)),
             configs: Mutex::default(),
+            issuer: Mutex::new(Issuer::new(options.credential_lifetime)),
             arrived: Notify::new(),
             stopping: CancellationToken::new(),
             options,
@@ -145,7 +149,23 @@ impl Control {
             ..State::default()
         };
         self.tally().write_to(&mut state);
+        state.credentials.issued = self.issuer().count();
         state
+    }
+
+    /// Ends all temporary credentials now: how many still lived.
+    pub fn end_credentials(&self) -> usize {
+        self.issuer().end_all(self.clock())
+    }
+
+    /// Takes an account away: whether there was one.
+    pub fn revoke(&self, secret_id: &str) -> bool {
+        self.issuer().revoke(&self.options().accounts, secret_id)
+    }
+
+    /// Whether the metadata service and STS are up from now on.
+    pub fn set_issuing(&self, up: bool) {
+        self.issuer().set_up(up);
     }
 
     /// Sets the faults from now on; kinds that are not in it are off.
@@ -166,6 +186,15 @@ impl Control {
     /// What the emulator's clock shows.
     pub(super) fn clock(&self) -> SystemTime {
         self.0.options.clock_skew.shows(time::wall_clock())
+    }
+
+    /// The one with this secret id.
+    pub(super) fn caller(&self, secret_id: &str) -> Option<Caller> {
+        self.issuer().caller(&self.options().accounts, secret_id, self.clock())
+    }
+
+    pub(super) fn issuer(&self) -> MutexGuard<'_, Issuer> {
+        lock(&self.0.issuer)
     }
 
     pub(super) fn model(&self) -> MutexGuard<'_, Model> {

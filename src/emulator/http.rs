@@ -9,12 +9,14 @@ use axum::http::header::{CONTENT_TYPE, DATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
+use serde::Deserialize;
 
 use super::answer::{ApiError, quoted};
 use super::api::{self, Reply};
 use super::control::Control;
 use super::faults::Faults;
 use super::request::{Request, decoded};
+use super::temporary;
 use super::wire::Scissors;
 
 /// The largest request that VOD takes.
@@ -27,6 +29,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-tc-requestid");
 const EVENTS: &str = "/_emulator/events";
 const STATE: &str = "/_emulator/state";
 const FAULTS: &str = "/_emulator/faults";
+const CREDENTIALS: &str = "/_emulator/credentials";
 
 /// Answers every request.
 pub(super) async fn answer(
@@ -35,6 +38,12 @@ pub(super) async fn answer(
     request: HttpRequest,
 ) -> Response {
     let (parts, body) = request.into_parts();
+    if let Some(name) = parts.uri.path().strip_prefix(temporary::METADATA) {
+        let (status, text) = temporary::metadata(&control, &parts, name);
+        let mut response = response(status, None, text, control.clock());
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        return response;
+    }
     let (status, request_id, body) = if parts.uri.path() == "/" {
         let reply = vod(&control, &scissors, &parts, body).await;
         (reply.status, Some(reply.request_id), reply.body)
@@ -52,6 +61,7 @@ pub(super) async fn answer(
 
 async fn vod(control: &Control, scissors: &Scissors, parts: &Parts, body: Body) -> Reply {
     match axum::body::to_bytes(body, REQUEST_BYTES_MAX).await {
+        Ok(body) if temporary::is_for_sts(parts) => temporary::sts(control, parts, &body),
         Ok(body) => api::answer(control, scissors, Request::new(parts, &body)).await,
         Err(error) => {
             let request_id = api::request_id();
@@ -91,14 +101,41 @@ async fn handle_control(
             control.set_faults(Faults::from_map(&map).map_err(|error| bad(error.to_string()))?);
             Ok("{}\n".to_owned())
         }
+        (&Method::PUT, CREDENTIALS) => {
+            let Issuing { issuing } = serde_json::from_str(text()?).map_err(|error| {
+                bad(format!("the body is not {{\"issuing\":false}} or true: {error}"))
+            })?;
+            control.set_issuing(issuing);
+            Ok("{}\n".to_owned())
+        }
+        (&Method::DELETE, CREDENTIALS) => {
+            Ok(format!("{{\"ended\":{}}}\n", control.end_credentials()))
+        }
         (method, path) => {
-            let message = format!(
-                "there is no {method} {path}; there is the VOD API at /, POST {EVENTS}, \
-                 GET {STATE} and PUT {FAULTS}"
-            );
-            Err((StatusCode::NOT_FOUND, message))
+            match path.strip_prefix(CREDENTIALS).and_then(|id| id.strip_prefix('/')) {
+                Some(id) if method == Method::DELETE && control.revoke(id) => Ok("{}\n".to_owned()),
+                Some(id) if method == Method::DELETE => {
+                    Err((StatusCode::NOT_FOUND, format!("there is no account {id:?} to take away")))
+                }
+                _ => {
+                    let message = format!(
+                        "there is no {method} {path}; there is the VOD API at /, POST {EVENTS}, \
+                     GET {STATE}, PUT {FAULTS}, PUT and DELETE {CREDENTIALS}, and \
+                     GET {}",
+                        temporary::METADATA
+                    );
+                    Err((StatusCode::NOT_FOUND, message))
+                }
+            }
         }
     }
+}
+
+/// Whether the services that issue credentials are to be up.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Issuing {
+    issuing: bool,
 }
 
 /// The application that events are pushed for.

@@ -5,8 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
-use crate::secret::MASK;
+use crate::secret::{MASK, Secret};
 
+use super::action::Action;
 use super::faults::Faults;
 
 /// The id of the account that an emulator has by default.
@@ -21,6 +22,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Who may call. Default: one account, `AKIDemulator` with the key `emulator-secret`.
     pub accounts: Vec<Account>,
+    /// What nobody may do: the error `UnauthorizedOperation`. Default: everything is allowed.
+    pub denied: Vec<Action>,
     /// How long a pulled event can be confirmed before it is handed out again. Default 30 s.
     pub visibility: Duration,
     /// How long a pull waits for an event. Default 5 s.
@@ -37,6 +40,16 @@ pub struct Options {
     pub bad_handle: BadHandle,
     /// What the dice of the faults start from; `None` takes another one each time.
     pub seed: Option<u64>,
+    /// The role whose credentials the metadata service gives. Default: none, it answers 404.
+    pub role: Option<String>,
+    /// The token that STS takes for credentials. Default: none, STS refuses.
+    pub web_identity_token: Option<Secret>,
+    /// The `ProviderId` that goes with the token. Default: any.
+    pub provider_id: Option<String>,
+    /// The `RoleArn` that goes with the token. Default: any.
+    pub role_arn: Option<String>,
+    /// How long temporary credentials live. Default 2 h.
+    pub credential_lifetime: Duration,
 }
 
 impl Default for Options {
@@ -44,6 +57,7 @@ impl Default for Options {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
             accounts: vec![Account::default()],
+            denied: Vec::new(),
             visibility: Duration::from_secs(30),
             hold: Duration::from_secs(5),
             empty: Empty::default(),
@@ -52,6 +66,11 @@ impl Default for Options {
             clock_skew: ClockSkew::default(),
             bad_handle: BadHandle::default(),
             seed: None,
+            role: None,
+            web_identity_token: None,
+            provider_id: None,
+            role_arn: None,
+            credential_lifetime: Duration::from_secs(7200),
         }
     }
 }
@@ -59,7 +78,7 @@ impl Default for Options {
 /// Why a setting cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct OptionError(String);
+pub struct OptionError(pub(super) String);
 
 /// Someone who may call. As text: `ID:KEY`, or `ID:KEY@SUB_APP_ID,SUB_APP_ID`.
 #[derive(Clone, PartialEq, Eq)]

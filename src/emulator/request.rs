@@ -10,6 +10,7 @@ use crate::time;
 use super::action::{Action, SERVICE, VERSION};
 use super::answer::ApiError;
 use super::control::Control;
+use super::issuer::Caller;
 use super::model::App;
 use super::options::Account;
 use super::tc3::{Authorization, Signed};
@@ -45,10 +46,10 @@ impl<'a> Request<'a> {
         Action::named(self.header("x-tc-action")?)
     }
 
-    /// The account that the request claims to come from.
-    pub(super) fn account<'o>(&self, control: &'o Control) -> Option<&'o Account> {
+    /// The one that the request claims to come from.
+    pub(super) fn caller(&self, control: &Control) -> Option<Caller> {
         let authorization = Authorization::parse(self.header("authorization")?).ok()?;
-        find(&control.options().accounts, authorization.secret_id)
+        control.caller(authorization.secret_id)
     }
 
     /// Checks everything about the request that does not depend on the queues.
@@ -69,7 +70,12 @@ impl<'a> Request<'a> {
         })?;
         let params = self.params()?;
         let app = sub_app_id(&params)?;
-        authorize(account, app)?;
+        authorize(&account, app)?;
+        if control.options().denied.contains(&action) {
+            let (id, action) = (&account.secret_id, action.name());
+            let message = format!("{id} is not authorized to perform vod:{action}");
+            return Err(ApiError::new("UnauthorizedOperation", message));
+        }
         if let Some(name) = params.keys().find(|name| !is_known(action, name)) {
             let message = format!("{} has no parameter {name:?}", action.name());
             return Err(ApiError::new("UnknownParameter", message));
@@ -77,17 +83,17 @@ impl<'a> Request<'a> {
         Ok(Call { action, app, params })
     }
 
-    fn authenticate<'o>(&self, control: &'o Control) -> Result<&'o Account, ApiError> {
+    fn authenticate(&self, control: &Control) -> Result<Account, ApiError> {
         let timestamp = self.required("X-TC-Timestamp")?;
         let header = self
             .header("authorization")
             .ok_or_else(|| invalid_authorization("there is no Authorization header".to_owned()))?;
         let authorization = Authorization::parse(header).map_err(invalid_authorization)?;
-        let account =
-            find(&control.options().accounts, authorization.secret_id).ok_or_else(|| {
-                let message = format!("there is no SecretId {:?}", authorization.secret_id);
-                ApiError::new("AuthFailure.SecretIdNotFound", message)
-            })?;
+        let caller = control.caller(authorization.secret_id).ok_or_else(|| {
+            let message = format!("there is no SecretId {:?}", authorization.secret_id);
+            ApiError::new("AuthFailure.SecretIdNotFound", message)
+        })?;
+        let Caller { account, over, .. } = caller;
         let signed_at = check_clock(timestamp, control)?;
         let date = time::utc_date(time::from_unix_seconds(signed_at));
         if authorization.date != date || !self.is_for_service(authorization.service) {
@@ -102,6 +108,10 @@ impl<'a> Request<'a> {
         }
         if account.token.is_some() && account.token.as_deref() != self.header("x-tc-token") {
             let message = "the X-TC-Token is not the one of these temporary credentials";
+            return Err(ApiError::new("AuthFailure.TokenFailure", message));
+        }
+        if over {
+            let message = "these temporary credentials are over";
             return Err(ApiError::new("AuthFailure.TokenFailure", message));
         }
         Ok(account)
@@ -138,10 +148,6 @@ impl<'a> Request<'a> {
             ApiError::new("MissingParameter", format!("the request has no header {name}"))
         })
     }
-}
-
-fn find<'o>(accounts: &'o [Account], secret_id: &str) -> Option<&'o Account> {
-    accounts.iter().find(|account| account.secret_id == secret_id)
 }
 
 fn invalid_authorization(why: String) -> ApiError {

@@ -15,7 +15,8 @@ pub struct State {
     pub counts: Counts,
     /// How many requests came, by action; `other` for actions that the emulator does not know.
     pub calls: BTreeMap<String, u64>,
-    /// How many requests came with each secret id, by action; `unknown` for ids without account.
+    /// How many requests came with each secret id, by action; `unknown` for ids without account,
+    /// `temporary` for temporary credentials.
     pub secret_ids: BTreeMap<String, BTreeMap<String, u64>>,
     /// How many requests were answered with each error code.
     pub errors: BTreeMap<String, u64>,
@@ -23,6 +24,8 @@ pub struct State {
     pub faults: BTreeMap<String, u64>,
     /// How many confirms were refused because of a late or unknown handle.
     pub refused_confirms: u64,
+    /// What became of credentials.
+    pub credentials: CredentialCounts,
     /// How many pulls wait for an event right now.
     pub waiting: u64,
     /// The queues that hold or held events; `sub_app_id` is null for requests that name none.
@@ -56,6 +59,20 @@ pub struct Counts {
     pub handed_out: u64,
     /// Deliveries of an event that had been handed out before.
     pub redelivered: u64,
+}
+
+/// What became of credentials.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct CredentialCounts {
+    /// Requests to the metadata service.
+    pub metadata_requests: u64,
+    /// Requests to STS.
+    pub sts_requests: u64,
+    /// Temporary credentials ever given out.
+    pub issued: u64,
+    /// Calls that were refused with an error `AuthFailure`.
+    pub refused_calls: u64,
 }
 
 /// The queue of one application.

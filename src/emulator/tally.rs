@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use super::action::Action;
 use super::faults::FaultKind;
+use super::issuer::Caller;
 use super::state::State;
 
 /// Under which name requests are counted whose secret id has no account. The ids themselves come
 /// from outside and could be any number.
 const UNKNOWN_ID: &str = "unknown";
+/// Under which name requests are counted that are signed with temporary credentials.
+const TEMPORARY_ID: &str = "temporary";
 /// Under which name requests for unknown actions are counted.
 const OTHER_ACTION: &str = "other";
 
@@ -20,15 +23,22 @@ pub(super) struct Tally {
     errors: BTreeMap<&'static str, u64>,
     faults: BTreeMap<&'static str, u64>,
     refused_confirms: u64,
+    refused_calls: u64,
+    metadata_requests: u64,
+    sts_requests: u64,
     waiting: u64,
 }
 
 impl Tally {
-    /// A request came; `secret_id` is that of an account.
-    pub(super) fn call(&mut self, action: Option<Action>, secret_id: Option<&str>) {
+    /// A request came; the caller is not checked yet.
+    pub(super) fn call(&mut self, action: Option<Action>, caller: Option<&Caller>) {
         let action = action.map_or(OTHER_ACTION, Action::name);
         *self.calls.entry(action).or_default() += 1;
-        let secret_id = secret_id.unwrap_or(UNKNOWN_ID);
+        let secret_id = match caller {
+            Some(caller) if caller.temporary => TEMPORARY_ID,
+            Some(caller) => &caller.account.secret_id,
+            None => UNKNOWN_ID,
+        };
         if !self.secret_ids.contains_key(secret_id) {
             self.secret_ids.insert(secret_id.to_owned(), BTreeMap::new());
         }
@@ -40,6 +50,17 @@ impl Tally {
     /// A request was answered with an error.
     pub(super) fn error(&mut self, code: &'static str) {
         *self.errors.entry(code).or_default() += 1;
+        self.refused_calls += u64::from(code.starts_with("AuthFailure."));
+    }
+
+    /// A request to the metadata service came.
+    pub(super) fn metadata_request(&mut self) {
+        self.metadata_requests += 1;
+    }
+
+    /// A request to STS came.
+    pub(super) fn sts_request(&mut self) {
+        self.sts_requests += 1;
     }
 
     /// A fault was applied.
@@ -70,6 +91,9 @@ impl Tally {
         state.errors = owned(&self.errors);
         state.faults = owned(&self.faults);
         state.refused_confirms = self.refused_confirms;
+        state.credentials.refused_calls = self.refused_calls;
+        state.credentials.metadata_requests = self.metadata_requests;
+        state.credentials.sts_requests = self.sts_requests;
         state.waiting = self.waiting;
     }
 }

@@ -91,7 +91,7 @@ impl fmt::Debug for EventId {
 }
 
 /// Top-level members that belong to one delivery of an event, not to the event.
-pub(super) fn is_outside_the_content(key: &str) -> bool {
+pub(crate) fn is_outside_the_content(key: &str) -> bool {
     matches!(key, "EventHandle" | "Sign" | "T")
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::report::REMEDY;
+use crate::application::Applications;
 use crate::crash;
 use crate::flight::Flight;
 use crate::ledger::{Burial, Ledger};
@@ -16,6 +17,7 @@ pub(super) struct Call {
     pub(super) sink: Arc<dyn Sink>,
     pub(super) name: Arc<str>,
     pub(super) ledger: Arc<Ledger>,
+    pub(super) applications: Applications,
     /// After how many tries an event is given up.
     pub(super) max_attempts: Option<u64>,
     /// The events, each with the number of this try.
@@ -75,7 +77,12 @@ impl Call {
         let parcels: Vec<_> = self
             .flights
             .iter()
-            .map(|(flight, attempt)| Parcel { event: flight.event().clone(), attempt: *attempt })
+            .map(|(flight, attempt)| Parcel {
+                event: flight.event().clone(),
+                received: flight.received(),
+                sub_app_id: self.applications.of(flight.source()),
+                attempt: *attempt,
+            })
             .collect();
         crash::point("before-sink");
         let delivered = tokio::time::timeout(self.limit, self.sink.deliver(&parcels)).await;

@@ -11,11 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::call::{Call, Ending};
 use super::gate::Gate;
+use super::health::Health;
 use super::job::Job;
 use super::queue::Queue;
 use super::ramp;
 use super::report::Report;
 use super::{Order, Parts};
+use crate::application::Applications;
 use crate::flight::Verdict;
 use crate::ledger::Ledger;
 use crate::sink::{Limits, Sink};
@@ -26,10 +28,12 @@ pub(super) struct Worker {
     name: Arc<str>,
     sink: Arc<dyn Sink>,
     ledger: Arc<Ledger>,
+    applications: Applications,
     max_attempts: Option<u64>,
     limits: Limits,
     queue: Queue,
     gate: Gate,
+    pub(super) health: Arc<Health>,
     share: Arc<AtomicUsize>,
     calls: JoinSet<Vec<Ending>>,
     /// What each call carries, kept here so that a panic in the sink loses nothing.
@@ -46,16 +50,18 @@ impl Worker {
         share: Arc<AtomicUsize>,
         parts: Parts,
     ) -> Self {
-        let Parts { ledger, progress, max_attempts, closing, gone } = parts;
+        let Parts { ledger, applications, progress, max_attempts, closing, gone } = parts;
         Self {
             limits: sink.limits(),
             report: Report::new(name.clone(), progress),
             name,
             sink,
             ledger,
+            applications,
             max_attempts,
             queue: Queue::default(),
             gate: Gate::default(),
+            health: Arc::default(),
             share,
             calls: JoinSet::new(),
             underway: HashMap::new(),
@@ -162,6 +168,7 @@ impl Worker {
                 sink: self.sink.clone(),
                 name: self.name.clone(),
                 ledger: self.ledger.clone(),
+                applications: self.applications.clone(),
                 max_attempts: self.max_attempts,
                 flights: jobs.iter().map(|job| (job.flight.clone(), job.tries())).collect(),
                 limit,
@@ -188,23 +195,23 @@ impl Worker {
         for (mut job, ending) in jobs.into_iter().zip(endings) {
             match ending {
                 Ending::Delivered => {
-                    self.gate.success();
+                    self.works();
                     self.report.delivered(&job, now - started);
                     job.settle(Verdict::Delivered);
                 }
                 Ending::Failed { reason, retry_after } => {
-                    self.gate.failure(now);
+                    self.fails(&reason, now);
                     self.retry(job, reason, retry_after, now);
                 }
                 Ending::GivenUp { reason } => {
-                    self.gate.failure(now);
+                    self.fails(&reason, now);
                     self.report.given_up(&job, &reason);
                     job.failure = Some(reason);
                     job.settle(Verdict::Dead);
                 }
                 Ending::Refused { reason, kept } => {
                     // The receiver works; it is the event that it does not want.
-                    self.gate.success();
+                    self.works();
                     self.report.refused(&job, &reason, kept);
                     job.failure = Some(reason);
                     job.settle(if kept { Verdict::Dead } else { Verdict::Refused });
@@ -216,6 +223,18 @@ impl Worker {
             }
         }
         self.report.down(self.gate.is_shut());
+    }
+
+    fn works(&mut self) {
+        self.gate.success();
+        self.health.works();
+    }
+
+    fn fails(&mut self, reason: &str, now: Instant) {
+        self.gate.failure(now);
+        if self.gate.is_shut() {
+            self.health.fails(reason);
+        }
     }
 
     fn retry(&mut self, mut job: Job, reason: String, retry_after: Option<Duration>, now: Instant) {

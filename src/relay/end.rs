@@ -2,7 +2,7 @@
 
 use super::Relay;
 use crate::crash;
-use crate::exit;
+use crate::exit::{self, worse};
 use crate::source::End;
 
 impl Relay {
@@ -50,18 +50,4 @@ impl Relay {
         }
         worse(code, if left > 0 { exit::LEFT_OVER } else { exit::OK })
     }
-}
-
-/// Of two exit codes the one that tells more: what a person must mend comes first.
-pub(super) fn worse(a: u8, b: u8) -> u8 {
-    const ORDER: [u8; 7] = [
-        exit::CREDENTIALS,
-        exit::CONFIG,
-        exit::INTERNAL,
-        exit::UNREACHABLE,
-        exit::LEFT_OVER,
-        exit::USAGE,
-        exit::OK,
-    ];
-    ORDER.into_iter().find(|code| *code == a || *code == b).unwrap_or(exit::INTERNAL)
 }

@@ -7,9 +7,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::application::Applications;
 use crate::config::{Config, SinkConfig};
 use crate::fanout::Fanout;
-use crate::lane::{self, Lane};
+use crate::lane::{self, Health, Lane};
 use crate::ledger::Ledger;
 use crate::progress::{SinkProgress, Totals};
 use crate::sink::{Kind, OpenError, Sink};
@@ -33,6 +34,7 @@ pub(super) struct Common {
 #[derive(Debug)]
 pub(super) struct Outlets {
     common: Common,
+    applications: Applications,
     by_name: HashMap<String, Outlet>,
     /// Feeds that are ending; a new one of the same sink waits for them.
     ending: HashMap<String, oneshot::Receiver<()>>,
@@ -57,7 +59,8 @@ pub(super) struct Opened(HashMap<String, Arc<dyn Sink>>);
 
 impl Outlets {
     pub(super) fn new(common: Common) -> Self {
-        Self { common, by_name: HashMap::new(), ending: HashMap::new() }
+        let applications = Applications::default();
+        Self { common, applications, by_name: HashMap::new(), ending: HashMap::new() }
     }
 
     /// Opens what is new or different in a configuration. What runs is not touched.
@@ -79,6 +82,7 @@ impl Outlets {
         Opened(mut opened): Opened,
         tasks: &mut JoinSet<()>,
     ) -> Fanout {
+        self.applications.learn(config.applications());
         let mut before = std::mem::take(&mut self.by_name);
         for sink in &config.sinks {
             let former = before.remove(&sink.name);
@@ -109,6 +113,15 @@ impl Outlets {
         self.by_name.get(name).map(|outlet| outlet.lane.progress())
     }
 
+    /// How each sink fares, in the order of their names.
+    pub(super) fn health(&self) -> Vec<(Arc<str>, Arc<Health>)> {
+        let lanes = self.by_name.values().map(|outlet| &outlet.lane);
+        let mut health: Vec<_> =
+            lanes.map(|lane| (lane.name().clone(), lane.health().clone())).collect();
+        health.sort_by(|(a, _), (b, _)| a.cmp(b));
+        health
+    }
+
     /// Ends the feed of a sink that is not used any more. Its lane ends by itself.
     fn retire(&mut self, name: &str, outlet: Option<Outlet>) {
         if let Some(feed) = outlet.and_then(|outlet| outlet.feed) {
@@ -127,6 +140,7 @@ impl Outlets {
         let parts = lane::Parts {
             ledger: ledger.clone(),
             progress: totals.sink(&config.name),
+            applications: self.applications.clone(),
             max_attempts: config.max_attempts,
             closing: stop.clone(),
             gone,

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Relay;
-use super::end::worse;
+use super::overview::Pulling;
 use crate::admin::SourceFace;
 use crate::config::SourceConfig;
+use crate::exit::worse;
 use crate::source::News;
 
 /// A source that runs.
@@ -20,6 +21,8 @@ pub(super) struct Running {
     pub(super) state: State,
     /// What others see of it.
     pub(super) face: SourceFace,
+    /// What is known of it outside.
+    pub(super) pulling: Pulling,
 }
 
 /// How VOD has met a source so far.
@@ -45,7 +48,7 @@ impl Relay {
             News::Live { source } => {
                 tracing::info!(source.name = %source, "VOD answers");
                 running.state = State::Live;
-                self.served = true;
+                self.roster.send_modify(|roster| roster.served = true);
                 None
             }
             News::Refused { code, .. } => {
@@ -57,7 +60,7 @@ impl Relay {
                     State::Starting | State::Live => None,
                 });
                 let all = refused.reduce(|a, b| Some(worse(a?, b?))).flatten();
-                all.filter(|_| !self.served)
+                all.filter(|_| !self.roster.borrow().served)
             }
         }
     }

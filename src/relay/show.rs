@@ -1,6 +1,6 @@
 //! What others may see of the relay: the admin server, and what it tells about.
 
-use super::{Relay, StartError};
+use super::{Changes, Relay, StartError};
 use crate::admin::{self, Shown, SinkFace};
 use crate::config::Config;
 use crate::http::server::Server;
@@ -19,18 +19,19 @@ impl Relay {
         Ok(())
     }
 
-    /// The configuration with an admin server that the one in force can become. Where it listens
-    /// cannot change; then who may ask does not either, since that was meant for the other address.
-    pub(super) fn with_lasting_admin(&self, mut config: Config) -> Config {
+    /// Keeps the admin server where it listens. If the new configuration has it elsewhere, who may ask
+    /// stays as it was too, since that was meant for the other address.
+    pub(super) fn keep_admin_address(&self, config: &mut Config, changes: &mut Changes) {
         let listen = |config: &Config| config.admin.as_ref().map(|admin| admin.listen);
-        if listen(&config) == listen(&self.config) {
-            return config;
+        if listen(config) == listen(&self.config) {
+            return;
         }
-        tracing::warn!(
-            "admin.listen is read at the start only; [admin] stays as it was until the next restart"
+        config.admin.clone_from(&self.config.admin);
+        changes.left.push(
+            "admin.listen cannot change while vod-relay runs, and all of [admin] stays as it was; \
+             restart vod-relay to apply it"
+                .to_owned(),
         );
-        config.admin = self.config.admin.clone();
-        config
     }
 
     /// Shows what runs now.

@@ -3,13 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 
-use crate::config::{CredentialsConfig, SourceConfig};
+use crate::config::SourceConfig;
 use crate::exit;
 use crate::http::ClientError;
 use crate::sink::OpenError;
 use crate::store::StoreError;
 use crate::tencent::client::{Client, Settings};
-use crate::tencent::credential::{Credential, Credentials, Flawed, Outside};
+use crate::tencent::credential::{Flawed, Outside};
 
 /// Why the relay cannot start, or cannot take over a new configuration.
 #[derive(Debug, thiserror::Error)]
@@ -17,8 +17,11 @@ pub enum StartError {
     /// The store in the state directory cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The state directory is another than the one in use.
-    #[error("relay.state_dir cannot change while vod-relay runs; restart it")]
+    /// What needs a state directory came with a reload, and the relay runs without one.
+    #[error(
+        "ack = \"spooled\" and max_attempts need relay.state_dir, which cannot change while \
+         vod-relay runs; restart vod-relay to apply it"
+    )]
     StateDir,
     /// The admin server's address cannot be had.
     #[error(
@@ -71,16 +74,15 @@ impl StartError {
 }
 
 /// The client of a source.
-pub(super) fn client(config: &SourceConfig) -> Result<Client, StartError> {
+///
+/// # Errors
+///
+/// The TLS stack cannot be set up, or VOD cannot know the credentials.
+pub(crate) fn client(config: &SourceConfig) -> Result<Client, StartError> {
     let source_name = || config.name.clone();
-    let credentials = match &config.credentials {
-        CredentialsConfig::Fixed { secret_id, secret_key, token } => {
-            let credential = Credential::new(secret_id.clone(), secret_key.clone(), token.clone())
-                .map_err(|flaw| StartError::Credentials { source_name: source_name(), flaw })?;
-            Credentials::fixed(credential)
-        }
-        CredentialsConfig::Chain => Credentials::usual(Outside::of_this_process()),
-    };
+    let credentials = config.credentials.open(Outside::of_this_process());
+    let credentials =
+        credentials.map_err(|flaw| StartError::Credentials { source_name: source_name(), flaw })?;
     let settings = Settings {
         endpoint: config.endpoint.clone(),
         region: config.region.clone(),

@@ -1,6 +1,5 @@
 //! What the relay keeps in its state directory.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,6 @@ const UPKEEP: Duration = Duration::from_secs(5 * 60);
 /// The state directory in use.
 #[derive(Debug)]
 pub(super) struct Storage {
-    dir: PathBuf,
     store: Arc<Store>,
     pub(super) spool: Arc<Spool>,
 }
@@ -27,20 +25,15 @@ pub(super) struct Storage {
 impl Storage {
     /// Opens the store if there is a state directory.
     pub(super) fn open(config: &config::Relay) -> Result<Option<Self>, StoreError> {
-        let Some(dir) = config.state_dir.clone() else { return Ok(None) };
-        let store = Arc::new(Store::open(&dir)?);
+        let Some(dir) = config.state_dir.as_deref() else { return Ok(None) };
+        let store = Arc::new(Store::open(dir)?);
         let spool = Spool::new(store.clone(), bounds(config));
-        Ok(Some(Self { dir, store, spool }))
+        Ok(Some(Self { store, spool }))
     }
 
     /// The ledger: on disk if there is a state directory.
     pub(super) fn ledger(storage: Option<&Self>) -> Ledger {
         storage.map_or_else(Ledger::in_memory, |storage| Ledger::on_disk(storage.store.clone()))
-    }
-
-    /// Whether the configuration names the state directory that is in use.
-    pub(super) fn is_of(storage: Option<&Self>, config: &config::Relay) -> bool {
-        storage.map(|storage| &storage.dir) == config.state_dir.as_ref()
     }
 
     /// Warns of events in the spool that wait for a sink which is not configured.

@@ -14,6 +14,7 @@
 //! by itself are none of the relay's business; nobody listens to them any more.
 
 mod output;
+mod probe;
 mod process;
 
 use std::os::unix::process::ExitStatusExt as _;
@@ -24,6 +25,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::{ChildStdin, Command};
 
 use self::output::Output;
+pub(super) use self::probe::probe;
 use self::process::Group;
 use super::{BoxFuture, Limits, Outcome, Parcel, Refusal, Sink};
 use crate::config::Section;
@@ -41,7 +43,14 @@ const OUTPUT_PATIENCE: Duration = Duration::from_millis(200);
 const ENV_VALUE_MAX: usize = 4 * 1024;
 
 /// Variables of systemd that speak to this process alone.
-const OURS_ALONE: [&str; 4] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS"];
+const OURS_ALONE: [&str; 6] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+];
 
 /// What `[sinks.NAME]` with `type = "command"` says.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,7 +81,7 @@ impl Config {
         let program = command.next();
         let max_concurrency = section.integer("max_concurrency", 4, 1..=256);
         let timeout = super::timeout(section, Duration::from_secs(20));
-        let format = super::format(section);
+        let format = section.format();
         Some(Self {
             program: program.filter(|program| !program.is_empty())?,
             arguments: command.collect(),
@@ -98,6 +107,7 @@ impl Runner {
 
     async fn run(&self, parcel: &Parcel) -> Outcome {
         let Config { program, format, .. } = &self.config;
+        let input = parcel.render(format)?.body;
         let mut child = self.command(parcel).spawn().map_err(|error| {
             Refusal::transient(format!(
                 "cannot start {program}: {error} (check that it, and the interpreter that its \
@@ -109,7 +119,6 @@ impl Runner {
         let mut group = Group::new(child);
         let mut printed = Output::new(&self.name, parcel.event.id(), "stdout");
         let mut complained = Output::new(&self.name, parcel.event.id(), "stderr");
-        let input = format.render(&parcel.event);
         let status = {
             let talk = async {
                 let input = feed(stdin, &input);

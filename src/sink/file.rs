@@ -12,6 +12,7 @@
 //! or rotate away each other's events.
 
 mod log;
+mod probe;
 mod rotation;
 
 use std::path::PathBuf;
@@ -23,7 +24,8 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use self::log::{Log, System};
-use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Refusal, Sink, json_lines};
+pub(super) use self::probe::probe;
+use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Refusal, Sink, json_lines, outcomes};
 use crate::config::Section;
 use crate::format::Format;
 
@@ -52,7 +54,7 @@ impl Config {
         let rotate_size = section.size("rotate_size", None, 4096);
         let rotate_keep = section.integer("rotate_keep", 10, 1..=1000);
         let timeout = super::timeout(section, Duration::from_secs(10));
-        let format = super::format(section);
+        let format = section.format();
         Some(Self {
             path: path?.into(),
             rotate_size,
@@ -100,7 +102,7 @@ impl Sink for LogFile {
 
     fn deliver<'a>(&'a self, batch: &'a [Parcel]) -> BoxFuture<'a, Vec<Outcome>> {
         Box::pin(async move {
-            let lines = json_lines(batch, self.config.format);
+            let (lines, rendered) = json_lines(batch, &self.config.format);
             let written =
                 Self::with_log(Arc::clone(&self.log), move |log| log.append(&lines)).await;
             let outcome = match written {
@@ -108,7 +110,7 @@ impl Sink for LogFile {
                 Some(Err(reason)) => Err(Refusal::transient(reason)),
                 None => Err(Refusal::transient("writing broke off; the log says why")),
             };
-            vec![outcome; batch.len()]
+            outcomes(rendered, &outcome)
         })
     }
 

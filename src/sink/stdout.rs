@@ -13,7 +13,8 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use super::{
-    BoxFuture, Limits, OpenError, Outcome, Parcel, Refusal, Sink, json_lines, write_counted,
+    BoxFuture, Limits, OpenError, Outcome, Parcel, Refusal, Sink, json_lines, outcomes,
+    write_counted,
 };
 use crate::config::Section;
 use crate::format::Format;
@@ -34,7 +35,7 @@ impl Config {
     /// Reads the sink's keys.
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
         let timeout = super::timeout(section, Duration::from_secs(10));
-        Some(Self { format: super::format(section)?, timeout })
+        Some(Self { format: section.format()?, timeout })
     }
 }
 
@@ -95,14 +96,14 @@ impl Sink for Stdout {
 
     fn deliver<'a>(&'a self, batch: &'a [Parcel]) -> BoxFuture<'a, Vec<Outcome>> {
         Box::pin(async move {
-            let text = json_lines(batch, self.config.format);
+            let (text, rendered) = json_lines(batch, &self.config.format);
             // The lock goes along: a write whose time is over still runs to its end, and the next
             // one waits for it instead of coming in between.
             let mut lines = Arc::clone(&self.lines).lock_owned().await;
             let outcome = spawn_blocking(move || lines.write(&text)).await.unwrap_or_else(|_| {
                 Err(Refusal::transient("writing to standard output broke off"))
             });
-            vec![outcome; batch.len()]
+            outcomes(rendered, &outcome)
         })
     }
 }
@@ -151,6 +152,7 @@ impl Write for Process {
 mod tests {
     use std::collections::VecDeque;
     use std::sync::Mutex as StdMutex;
+    use std::time::SystemTime;
 
     use super::*;
     use crate::event::Event;
@@ -196,7 +198,8 @@ mod tests {
     }
 
     fn parcel(content: &str) -> Parcel {
-        Parcel { event: Arc::new(Event::from_content(content.to_owned())), attempt: 1 }
+        let event = Arc::new(Event::from_content(content.to_owned()));
+        Parcel { event, received: SystemTime::UNIX_EPOCH, sub_app_id: None, attempt: 1 }
     }
 
     #[tokio::test]

@@ -5,31 +5,41 @@
 //!
 //! Every request carries `webhook-id`, the event's id, the same on every retry, redelivery and
 //! replay: the receiver can drop what it has already seen. `webhook-timestamp` is the time of the
-//! attempt. (Both are as in Standard Webhooks, <https://www.standardwebhooks.com/>.)
+//! attempt. With signing secrets there is also `webhook-signature`, made anew for each attempt over
+//! these two and the body as it is sent, one signature for each secret. (All three are as in Standard
+//! Webhooks, <https://www.standardwebhooks.com/>.)
 //!
 //! Another try can mend 408, 425, 429, all 5xx and every fault of the network. What remains is
 //! permanent, redirects among it: they are not followed, because a POST that turns into a GET
 //! somewhere else delivers nothing.
 
+mod client;
+mod header;
+mod probe;
+mod signature;
+
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use reqwest::header::{
-    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, LOCATION, USER_AGENT,
-};
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use tracing::{info, warn};
 
+use self::client::client;
+pub(super) use self::probe::probe;
+use self::signature::Signer;
 use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Refusal, Sink};
 use crate::config::Section;
 use crate::event::EventId;
-use crate::format::Format;
-use crate::http::{self, ClientError};
+use crate::format::{Format, Rendered};
+use crate::http;
+use crate::secret::Secret;
 use crate::time;
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 /// Below the 5 s and more after which common servers (Node.js, Apache httpd) close an idle
 /// connection, so that a request seldom meets a connection that is just being closed.
@@ -51,6 +61,9 @@ pub struct Config {
     pub url: Url,
     /// Headers to add. Their values may be secrets, and are marked so.
     pub headers: HeaderMap,
+    /// What requests are signed with, each serialised as in Standard Webhooks (`whsec_...`). Several
+    /// while one takes the place of another; none: requests are not signed.
+    pub signing_secrets: Vec<Secret>,
     /// Certificate authorities to trust besides those of the system.
     pub ca_file: Option<PathBuf>,
     /// A client certificate and its private key.
@@ -65,10 +78,12 @@ pub struct Config {
 
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { url, headers, ca_file, identity, max_concurrency, format, timeout } = self;
+        let Self { url, headers, signing_secrets, ca_file, identity, .. } = self;
+        let Self { max_concurrency, format, timeout, .. } = self;
         f.debug_struct("Config")
             .field("url", &http::shown(url))
             .field("headers", headers)
+            .field("signing_secrets", signing_secrets)
             .field("ca_file", ca_file)
             .field("identity", identity)
             .field("max_concurrency", max_concurrency)
@@ -82,18 +97,9 @@ impl Config {
     /// Reads the sink's keys.
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
         let url = section.url("url", None, &["http", "https"]);
-        let mut headers = HeaderMap::new();
-        for (name, value) in section.masked_map("headers", "{ Authorization = \"Bearer ...\" }") {
-            match header(&name, value.expose()) {
-                Ok((name, _)) if headers.contains_key(&name) => {
-                    section.mistake("headers", &format!("holds {name} twice"), "once");
-                }
-                Ok((name, value)) => {
-                    headers.insert(name, value);
-                }
-                Err((problem, right)) => section.mistake("headers", &problem, right),
-            }
-        }
+        let format = section.format_of_webhook();
+        let headers = header::read(section, format.as_ref());
+        let signing_secrets = signature::read(section);
         let ca_file = section.path("ca_file");
         let cert_file = section.path("client_cert_file");
         let key_file = section.path("client_key_file");
@@ -106,10 +112,10 @@ impl Config {
         }
         let max_concurrency = section.integer("max_concurrency", 128, 1..=4096);
         let timeout = super::timeout(section, Duration::from_secs(10));
-        let format = super::format(section);
         Some(Self {
             url: url?,
             headers,
+            signing_secrets,
             ca_file,
             identity: cert_file.zip(key_file),
             max_concurrency: usize::try_from(max_concurrency).unwrap_or(usize::MAX),
@@ -119,24 +125,6 @@ impl Config {
     }
 }
 
-/// A header as configured, or what is wrong with it and what would be right.
-fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), (String, &'static str)> {
-    let Ok(header) = name.parse::<HeaderName>() else {
-        return Err((format!("\"{name}\" is not a header name"), "for example Authorization"));
-    };
-    let set_by_us = ["host", "content-length", "transfer-encoding", "connection"];
-    if header.as_str().starts_with("webhook-") || set_by_us.contains(&header.as_str()) {
-        return Err((format!("{header} is set by vod-relay itself"), "leave it out"));
-    }
-    let value: Result<HeaderValue, InvalidHeaderValue> = HeaderValue::from_bytes(value.as_bytes());
-    let Ok(mut value) = value else {
-        let problem = format!("the value of {header} has characters that no header can have");
-        return Err((problem, "text without line breaks and control characters"));
-    };
-    value.set_sensitive(true);
-    Ok((header, value))
-}
-
 /// The sink.
 #[derive(Debug)]
 pub struct Webhook {
@@ -144,6 +132,7 @@ pub struct Webhook {
     config: Config,
     /// What errors call the endpoint: method and URL, without secrets.
     target: String,
+    signer: Signer,
     client: RwLock<Client>,
 }
 
@@ -152,20 +141,23 @@ impl Webhook {
     ///
     /// # Errors
     ///
-    /// A certificate or key cannot be used.
+    /// A certificate, key or signing secret cannot be used.
     pub(super) fn open(config: &Config, name: &str) -> Result<Self, OpenError> {
         let client = client(config).map_err(|error| OpenError::new(name, error.to_string()))?;
+        let signer = Signer::new(&config.signing_secrets)
+            .map_err(|flaw| OpenError::new(name, format!("a signing secret {flaw}")))?;
         Ok(Self {
             name: name.to_owned(),
             config: config.clone(),
             target: format!("POST {}", http::shown(&config.url)),
+            signer,
             client: RwLock::new(client),
         })
     }
 
     async fn post(&self, parcel: &Parcel) -> Outcome {
         let started = time::now();
-        let mut response = match self.request(parcel).send().await {
+        let mut response = match self.request(parcel)?.send().await {
             Ok(response) => response,
             Err(error) => {
                 let cause = http::cause(&error, self.config.timeout);
@@ -186,16 +178,27 @@ impl Webhook {
         Err(self.refusal(&response, &body))
     }
 
-    fn request(&self, parcel: &Parcel) -> reqwest::RequestBuilder {
+    fn request(&self, parcel: &Parcel) -> Result<RequestBuilder, Refusal> {
         let Config { url, headers, format, timeout, .. } = &self.config;
+        let Rendered { body, content_type, headers: of_format } = parcel.render(format)?;
         let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut all = HeaderMap::with_capacity(headers.len() + 4);
-        all.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+        let mut all = HeaderMap::with_capacity(headers.len() + of_format.len() + 4);
+        all.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         all.insert(USER_AGENT, HeaderValue::from_static(http::USER_AGENT));
         all.extend(headers.clone());
-        all.insert(WEBHOOK_ID, id_value(parcel.event.id()));
-        all.insert(WEBHOOK_TIMESTAMP, time::unix_seconds(time::wall_clock()).into());
-        client.post(url.clone()).timeout(*timeout).headers(all).body(format.render(&parcel.event))
+        let (id, timestamp) = (parcel.event.id(), time::unix_seconds(time::wall_clock()));
+        all.insert(WEBHOOK_ID, id_value(id));
+        all.insert(WEBHOOK_TIMESTAMP, timestamp.into());
+        if let Some(signature) = self.signer.sign(id, timestamp, &body) {
+            all.insert(WEBHOOK_SIGNATURE, signature);
+        }
+        for (name, value) in of_format {
+            // What a format gives fits into a header.
+            if let Ok(value) = HeaderValue::try_from(value) {
+                all.insert(HeaderName::from_static(name), value);
+            }
+        }
+        Ok(client.post(url.clone()).timeout(*timeout).headers(all).body(body))
     }
 
     fn refusal(&self, response: &Response, body: &[u8]) -> Refusal {
@@ -255,17 +258,6 @@ impl Sink for Webhook {
     }
 }
 
-fn client(config: &Config) -> Result<Client, ClientError> {
-    let mut settings = http::Settings::to(&config.url).idle(IDLE);
-    if let Some(ca_file) = &config.ca_file {
-        settings = settings.trust(ca_file)?;
-    }
-    if let Some((cert_file, key_file)) = &config.identity {
-        settings = settings.identity(cert_file, key_file)?;
-    }
-    http::client(settings)
-}
-
 fn id_value(id: EventId) -> HeaderValue {
     // An id is hexadecimal, so there is always a value.
     HeaderValue::try_from(id.to_string()).unwrap_or(HeaderValue::from_static(""))
@@ -302,33 +294,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_are_checked_before_anything_is_sent() {
-        let (name, value) = header("Authorization", "Bearer hunter2").unwrap();
-        assert_eq!(name, "authorization");
-        assert!(value.is_sensitive() && !format!("{value:?}").contains("hunter2"));
-        for overridable in ["Content-Type", "user-agent"] {
-            assert!(header(overridable, "x").is_ok());
-        }
-        for (name, value, expected) in [
-            ("two words", "x", "is not a header name"),
-            ("", "x", "is not a header name"),
-            ("Webhook-Id", "x", "is set by vod-relay itself"),
-            ("webhook-signature", "x", "is set by vod-relay itself"),
-            ("HOST", "x", "is set by vod-relay itself"),
-            ("Content-Length", "1", "is set by vod-relay itself"),
-            ("X-Token", "hunter2\n", "characters that no header can have"),
-        ] {
-            let (problem, _) = header(name, value).unwrap_err();
-            assert!(problem.contains(expected) && !problem.contains("hunter2"), "{problem}");
-        }
-    }
-
-    #[test]
     fn the_configuration_shows_no_secrets() {
-        let (name, value) = header("Authorization", "Bearer hunter2").unwrap();
+        let (name, value) = header::check("Authorization", "Bearer hunter2").unwrap();
         let config = Config {
             url: "https://user:hunter2@app.example.com/?key=hunter2".parse().unwrap(),
             headers: HeaderMap::from_iter([(name, value)]),
+            signing_secrets: vec![Secret::from(format!("whsec_{}", "hunter2x".repeat(4)))],
             ca_file: None,
             identity: None,
             max_concurrency: 1,

@@ -151,6 +151,7 @@ mod tests {
             message: String::new(),
             request_id: None,
             retry_after: None,
+            sent: true,
         }
     }
 

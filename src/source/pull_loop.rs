@@ -209,11 +209,11 @@ impl PullLoop {
             Ok(answer) => answer,
             Err(error) => return self.failed(&error).await,
         };
+        self.progress().pulse().answered();
         if !self.live {
             self.live = true;
             self.tell(News::Live { source: self.in_flight.source().clone() }).await;
         }
-        self.progress().pulse().answered();
         let (sent, now) = (answer.sent, time::now());
         if answer.pulled.is_empty() {
             self.pace.empty(now - asked, now);

@@ -25,7 +25,7 @@ const STEPS: i32 = 10_000;
 
 /// Opens the connection that writes: the first one, which also checks the database.
 pub(super) fn writing(place: &Place) -> Result<Connection, StoreError> {
-    let connection = open(place)?;
+    let connection = open(place, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let failed = |error| StoreError::sqlite("open", place.database(), &error);
     if connection.is_readonly("main").map_err(failed)? {
         return Err(StoreError::Unusable {
@@ -61,7 +61,7 @@ pub(super) fn writing(place: &Place) -> Result<Connection, StoreError> {
 
 /// Opens the connection that only reads.
 pub(super) fn reading(place: &Place) -> Result<Connection, StoreError> {
-    let connection = open(place)?;
+    let connection = open(place, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let settings = "
         PRAGMA query_only = ON;
         PRAGMA wal_autocheckpoint = 0;
@@ -72,9 +72,14 @@ pub(super) fn reading(place: &Place) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-fn open(place: &Place) -> Result<Connection, StoreError> {
+/// Opens a connection that can change nothing, not even check the log in when it is closed.
+pub(super) fn looking(place: &Place) -> Result<Connection, StoreError> {
+    open(place, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+fn open(place: &Place, access: OpenFlags) -> Result<Connection, StoreError> {
     // Never CREATE: a database that has gone must not come back empty.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(place.database(), flags);
     let failed = |error| match StoreError::sqlite("open", place.database(), &error) {
         StoreError::Failed { doing, path, reason } => StoreError::Unusable { doing, path, reason },

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use super::StoreError;
 use super::place::{MODE, Place};
+use super::{Ownership, StoreError};
 
 /// How often the lock is tried: a predecessor that is just ending, or a guest that looks at the log,
 /// needs it for an instant.
@@ -56,6 +56,16 @@ pub(super) fn absent(place: &Place) -> Option<Absent> {
     let lock = open(&place.lock()).ok()?;
     lock.try_lock_shared().ok()?;
     Some(Absent { _lock: lock })
+}
+
+/// Whether somebody owns the directory, and what keeps owners away if nobody does. Makes no lock
+/// file, which might not be the owner's then.
+pub(super) fn presence(place: &Place) -> (Ownership, Option<Absent>) {
+    let Ok(mut lock) = File::open(place.lock()) else { return (Ownership::Free, None) };
+    match lock.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => (Ownership::Owned { pid: read_pid(&mut lock) }, None),
+        Ok(()) | Err(TryLockError::Error(_)) => (Ownership::Free, Some(Absent { _lock: lock })),
+    }
 }
 
 /// Nobody owns the directory, until this is dropped.

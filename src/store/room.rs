@@ -64,7 +64,7 @@ pub(super) fn is_tight(place: &Place) -> bool {
 }
 
 /// The bytes that are free, and how many of them are the reserve.
-fn free(place: &Place) -> Option<(u64, u64)> {
+pub(super) fn free(place: &Place) -> Option<(u64, u64)> {
     let disk = rustix::fs::statvfs(place.dir()).ok()?;
     let reserve = RESERVE.min(disk.f_blocks.saturating_mul(disk.f_frsize) / 8);
     Some((disk.f_bavail.saturating_mul(disk.f_frsize), reserve))

@@ -48,6 +48,38 @@ impl Pulled {
 pub struct EventConfig {
     /// `PULL` for reliable callback, `PUSH` for normal callback.
     pub mode: Option<String>,
+    /// Whether finished uploads are told, `ON` or `OFF`.
+    pub upload_media_complete_event_switch: Option<String>,
+    /// Whether deletions are told, `ON` or `OFF`.
+    pub delete_media_complete_event_switch: Option<String>,
+    /// Whether finished persistence is told, `ON` or `OFF`.
+    pub persistence_complete_event_switch: Option<String>,
+}
+
+impl EventConfig {
+    /// The event types that are switched off, each with the name of its switch. What has no switch
+    /// is always told.
+    pub fn switched_off(&self) -> Vec<(&'static str, &'static str)> {
+        let switches = [
+            (
+                "NewFileUpload",
+                "UploadMediaCompleteEventSwitch",
+                &self.upload_media_complete_event_switch,
+            ),
+            (
+                "FileDeleted",
+                "DeleteMediaCompleteEventSwitch",
+                &self.delete_media_complete_event_switch,
+            ),
+            (
+                "PersistenceComplete",
+                "PersistenceCompleteEventSwitch",
+                &self.persistence_complete_event_switch,
+            ),
+        ];
+        let off = switches.into_iter().filter(|(.., state)| state.as_deref() == Some("OFF"));
+        off.map(|(event_type, switch, _)| (event_type, switch)).collect()
+    }
 }
 
 /// How much waits at VOD, `DescribeEventsState`.
@@ -189,7 +221,7 @@ fn api_error(
 ) -> CallError {
     let class = Class::of_code(&code);
     let message = message.unwrap_or_default();
-    CallError { class, action, code: Some(code), message, request_id, retry_after: None }
+    CallError { code: Some(code), request_id, ..CallError::without_answer(action, class, message) }
 }
 
 #[cfg(test)]

@@ -121,6 +121,11 @@ impl Client {
         Ok(Answer { pulled: reply.content.pulled()?, sent: reply.sent })
     }
 
+    /// Who calls.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
     /// When the rate limit lets the next pull out.
     pub fn next_pull(&self) -> Instant {
         self.pulls.next_turn()
@@ -192,9 +197,12 @@ impl Client {
                 () = stop.cancelled() => return Err(cancelled()),
                 () = limiter.turn() => {}
             }
-            let credential = self.credentials.current().await.map_err(|error| {
-                CallError::without_answer(action, Class::Credentials, error.to_string())
-            })?;
+            let credential = tokio::select! {
+                biased;
+                credential = self.credentials.current() => credential
+                    .map_err(|error| CallError::without_credentials(action, &error))?,
+                () = stop.cancelled() => return Err(cancelled()),
+            };
             let (sent, skew) = (time::now(), self.skew.seconds());
             let exchange = async {
                 let response = tokio::select! {
@@ -229,9 +237,17 @@ impl Client {
                 Class::Token | Class::Credentials if !fetched_anew => {
                     fetched_anew = true;
                     match self.credentials.refresh(&credential).await {
-                        Ok(fresh) if *fresh != *credential => {}
+                        Ok(fresh) if fresh != credential => {}
                         // The same ones again would be refused again.
-                        Ok(_) | Err(_) => return Err(error),
+                        Ok(_) => return Err(error),
+                        Err(why) if why.is_transient() => {
+                            let message = format!("{}; {why}", error.message);
+                            return Err(CallError { class: Class::Transient, message, ..error });
+                        }
+                        Err(why) => {
+                            let message = format!("{}; {why}", error.message);
+                            return Err(CallError { message, ..error });
+                        }
                     }
                 }
                 _ if is_empty_queue(&error) => {

@@ -1,33 +1,38 @@
 //! Who the relay is to Tencent Cloud.
 //!
 //! Credentials come from the configuration, or from the chain that the vendor's SDKs walk through:
-//! each [`Provider`] is asked in turn, and the first that has credentials wins. [`Credentials`]
-//! keeps what was found, fetches it anew ahead of its expiry or when VOD refuses it, and never more
-//! than once at the same time.
+//! each [`Provider`] is asked in turn, and the first that has credentials wins, for as long as the
+//! process runs. [`Credentials`] keeps what was found and has it fetched anew ahead of its end, when
+//! a file may have changed, or when VOD refuses it; never more than once at the same time.
 //!
-//! Nothing here reads the process environment, a clock or a file by itself: the outside world comes
-//! in as an [`Outside`], the time of expiry is judged with [`crate::time`].
+//! Nothing here reads the process environment or a clock by itself: the outside world comes in as an
+//! [`Outside`], time with [`crate::time`].
 
+mod backoff;
+pub mod configured;
+pub mod cvm_role;
 pub mod env;
-pub mod fixed;
+mod error;
+pub mod oidc;
 pub mod outside;
 pub mod profile;
 pub mod shared;
+mod term;
 
 use std::fmt;
 use std::pin::Pin;
-use std::time::{Duration, SystemTime};
 
+pub use configured::{Configured, Files};
+pub use cvm_role::CvmRole;
 pub use env::Env;
-pub use fixed::Fixed;
+pub use error::{CredentialError, Kind, ProviderError};
+pub use oidc::Oidc;
 pub use outside::Outside;
 pub use profile::Profile;
 pub use shared::Credentials;
+pub use term::Term;
 
 use crate::secret::Secret;
-
-/// Temporary credentials are fetched anew this long before they expire, as the official SDKs do.
-const AHEAD: Duration = Duration::from_secs(300);
 
 /// A key pair, and the session token if it is a temporary one.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,8 +43,6 @@ pub struct Credential {
     pub secret_key: Secret,
     /// Goes with temporary keys.
     pub token: Option<Secret>,
-    /// When VOD stops accepting it; `None` if nobody knows or never.
-    pub expires: Option<SystemTime>,
 }
 
 impl Credential {
@@ -60,17 +63,7 @@ impl Credential {
         if let Some(token) = &token {
             check(Part::Token, token.expose())?;
         }
-        Ok(Self { secret_id, secret_key, token, expires: None })
-    }
-
-    /// Whether VOD still accepts it at `time`, as far as is known.
-    pub fn is_valid_at(&self, time: SystemTime) -> bool {
-        self.expires.is_none_or(|expires| time < expires)
-    }
-
-    /// Whether it is not yet time to fetch it anew.
-    pub fn is_fresh_at(&self, time: SystemTime) -> bool {
-        self.is_valid_at(time + AHEAD)
+        Ok(Self { secret_id, secret_key, token })
     }
 }
 
@@ -80,7 +73,6 @@ impl fmt::Debug for Credential {
             .field("secret_id", &Shortened(&self.secret_id))
             .field("secret_key", &self.secret_key)
             .field("token", &self.token)
-            .field("expires", &self.expires)
             .finish()
     }
 }
@@ -183,37 +175,48 @@ pub trait Provider: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// There are credentials here, but they cannot be used. The next provider is not asked: it
-    /// would hide the mistake behind another identity.
-    fn fetch(&self) -> BoxFuture<'_, Result<Option<Credential>, ProviderError>>;
+    /// There are credentials here, but they cannot be used or cannot be had now. The next provider
+    /// is not asked: it would hide the trouble behind another identity.
+    fn fetch(&self) -> BoxFuture<'_, Result<Option<Found>, ProviderError>>;
+
+    /// What can be told of it without the network.
+    fn preview(&self) -> Preview;
 }
 
-/// Why credentials that are there cannot be used: which, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ProviderError(pub String);
+/// What a provider has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The credentials.
+    pub credential: Credential,
+    /// For how long they are good.
+    pub term: Term,
+}
 
-/// Why there are no credentials.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CredentialError {
-    /// No provider has any.
-    #[error(
-        "no credentials found; looked for {}; give them in the source's [credentials]",
-        .looked_for.join(", then ")
-    )]
-    NotFound {
-        /// What each provider looked for, in order.
-        looked_for: Vec<String>,
-    },
-    /// A provider has some that cannot be used.
-    #[error("the credentials cannot be used: {0}")]
-    Broken(#[from] ProviderError),
+/// What can be told of a provider without the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Preview {
+    /// It has credentials.
+    Here,
+    /// It has none.
+    Nowhere,
+    /// Only the network can tell.
+    Asks,
+    /// It has some that cannot be used.
+    Broken(ProviderError),
+}
+
+impl From<Result<Option<Found>, ProviderError>> for Preview {
+    fn from(found: Result<Option<Found>, ProviderError>) -> Self {
+        match found {
+            Ok(Some(_)) => Self::Here,
+            Ok(None) => Self::Nowhere,
+            Err(error) => Self::Broken(error),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::UNIX_EPOCH;
-
     use super::*;
 
     fn credential(id: &str, key: &str, token: Option<&str>) -> Result<Credential, Flawed> {
@@ -237,18 +240,6 @@ mod tests {
             assert_eq!(made, Err(Flawed { part, flaw }));
         }
         assert_eq!(credential("id", "键", Some("")).unwrap().token, None);
-    }
-
-    #[test]
-    fn time_to_fetch_comes_before_expiry() {
-        let expires = UNIX_EPOCH + Duration::from_secs(1_000_000);
-        let credential =
-            Credential { expires: Some(expires), ..credential("id", "key", None).unwrap() };
-        let second = Duration::from_secs(1);
-        assert!(credential.is_fresh_at(expires - AHEAD - second));
-        assert!(!credential.is_fresh_at(expires - AHEAD));
-        assert!(credential.is_valid_at(expires - second));
-        assert!(!credential.is_valid_at(expires));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::credential::CredentialError;
 use crate::metrics::CallOutcome;
 
 /// What a failure asks for.
@@ -91,18 +92,26 @@ pub struct CallError {
     pub request_id: Option<String>,
     /// How long VOD asked to be left alone.
     pub retry_after: Option<Duration>,
+    /// Whether the call was sent at all, as far as is known.
+    pub sent: bool,
 }
 
 impl CallError {
     /// A failure without an answer from the API itself.
     pub(super) fn without_answer(action: &'static str, class: Class, message: String) -> Self {
-        Self { class, action, code: None, message, request_id: None, retry_after: None }
+        Self { class, action, code: None, message, request_id: None, retry_after: None, sent: true }
+    }
+
+    /// A call that could not be signed.
+    pub(super) fn without_credentials(action: &'static str, error: &CredentialError) -> Self {
+        let class = if error.is_transient() { Class::Transient } else { Class::Credentials };
+        Self { sent: false, ..Self::without_answer(action, class, error.to_string()) }
     }
 
     /// Whether VOD may have done what was asked although no good answer came: events may be
     /// leased, a handle may be confirmed.
     pub fn may_have_worked(&self) -> bool {
-        self.code.is_none() && self.class == Class::Transient
+        self.sent && self.code.is_none() && self.class == Class::Transient
     }
 }
 
@@ -117,6 +126,7 @@ impl fmt::Display for CallError {
             write!(f, " (RequestId {request_id})")?;
         }
         match self.class {
+            Class::Credentials if !self.sent => Ok(()),
             Class::Credentials => {
                 f.write_str("; check the secret id, the secret key and the rights of this account")
             }

@@ -279,7 +279,6 @@ mod tests {
             secret_id: "AKIDz8krbsJ5yKBZQpn74WFkmLPx3EXAMPLE".to_owned(),
             secret_key: "Gu5t9xGARNpq86cd98joQYCN3EXAMPLE".to_owned().into(),
             token: Some("the-token".to_owned().into()),
-            expires: None,
         }
     }
 

@@ -8,7 +8,7 @@ mod warnings;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use vod_relay::config::{Config, ConfigError, CredentialsConfig, LogFormat, Unrouted};
+use vod_relay::config::{Config, ConfigError, CredentialsConfig, Endpoints, LogFormat, Unrouted};
 
 /// The least that runs.
 const MINIMAL: &str = "[sources.main]\n[sinks.app]\ntype = \"stdout\"\n";
@@ -17,6 +17,8 @@ fn variables(name: &str) -> Option<String> {
     match name {
         "VOD_SECRET_ID" => Some("AKIDexample".to_owned()),
         "VOD_SECRET_KEY" | "APP_TOKEN" | "ADMIN_TOKEN" => Some(secrets::SENTINEL.to_owned()),
+        "VOD_SIGN_KEY" => Some(secrets::SIGN_KEY.to_owned()),
+        "APP_SIGNING_SECRET" => Some(secrets::SIGNING_SECRET.to_owned()),
         // What a variable holds cannot change the structure of the file.
         "HOSTILE" => Some("\"\n[sinks.evil]\ntype = \"stdout\" # ${VOD_SECRET_ID} $$".to_owned()),
         _ => None,
@@ -45,7 +47,11 @@ fn the_least_configuration_has_all_defaults() {
     assert_eq!(source.request_timeout, seconds(10));
     assert_eq!((source.lease, source.confirm_margin), (seconds(30), seconds(5)));
     assert_eq!(source.unrouted, Unrouted::Leave);
-    assert_eq!(source.credentials, CredentialsConfig::Chain);
+    let endpoints = Endpoints {
+        metadata: "http://metadata.tencentyun.com".parse().unwrap(),
+        sts: "https://sts.tencentcloudapi.com".parse().unwrap(),
+    };
+    assert_eq!(source.credentials, CredentialsConfig::Chain(endpoints));
     let sink = &config.sinks[0];
     assert_eq!((sink.name.as_str(), sink.sources.as_ref()), ("app", None));
     assert_eq!((sink.rule.events.as_ref(), sink.rule.when.len()), (None, 0));
@@ -72,9 +78,13 @@ fn the_effective_configuration_shows_every_default_in_order() {
                  confirm_margin = \"5s\"\nunrouted = \"leave\"\n\n[sources.a]\n";
     assert!(shown.starts_with(start), "{shown}");
     let headers: Vec<_> = shown.lines().filter(|line| line.starts_with('[')).collect();
-    let order = ["[relay]", "[log]", "[sources.b]", "[sources.a]", "[sources.a.credentials]"];
+    let order = ["[relay]", "[log]", "[sources.b]", "[sources.a]", "[sources.b.credentials]"];
     assert_eq!(headers[..5], order);
-    assert_eq!(headers[5..], ["[sinks.app]"]);
+    assert_eq!(headers[5..], ["[sources.a.credentials]", "[sinks.app]"]);
+    let chain = "[sources.b.credentials]\nprovider = \"chain\"\n\
+                 metadata_endpoint = \"http://metadata.tencentyun.com\"\n\
+                 sts_endpoint = \"https://sts.tencentcloudapi.com\"\n";
+    assert!(shown.contains(chain), "{shown}");
     assert!(shown.contains("secret_id = \"AKIDexample\"\nsecret_key = \"********\"\n"), "{shown}");
     assert!(shown.contains("events = [\"NewFileUpload\"]\n"), "{shown}");
 }
@@ -97,7 +107,15 @@ fn the_effective_configuration_is_the_same_configuration() {
         // A header is masked as a whole.
         let text = text.replace("Bearer ${APP_TOKEN}", "${APP_TOKEN}");
         let config = parse(&text).unwrap();
-        let again = parse(config.effective()).unwrap();
+        // These two are checked, so that their masks cannot stand for them.
+        let again = config
+            .effective()
+            .replace("sign_key = \"********\"", "sign_key = \"${VOD_SIGN_KEY}\"")
+            .replace(
+                "signing_secrets = [\"********\"]",
+                "signing_secrets = [\"${APP_SIGNING_SECRET}\"]",
+            );
+        let again = parse(&again).unwrap();
         assert_eq!(again.effective(), config.effective());
         let masked = |name: &str| match name {
             "VOD_SECRET_KEY" | "APP_TOKEN" | "ADMIN_TOKEN" => Some("********".to_owned()),

@@ -13,6 +13,8 @@ mod config;
 mod identity;
 #[path = "../../fuzz/invariants/json_walk.rs"]
 mod json_walk;
+#[path = "../../fuzz/invariants/legacy.rs"]
+mod legacy;
 #[path = "../../fuzz/invariants/procedure.rs"]
 mod procedure;
 
@@ -40,6 +42,11 @@ fn walks_over_json() {
 }
 
 #[test]
+fn legacy_events() {
+    replay("legacy", Some(EVENTS), legacy::check);
+}
+
+#[test]
 fn procedures() {
     replay("procedure", Some(EVENTS), procedure::check);
 }
@@ -51,7 +58,7 @@ fn every_target_is_replayed() {
         .map(|path| path.file_stem().unwrap().to_owned())
         .collect();
     targets.sort();
-    assert_eq!(targets, ["answer", "config", "identity", "json_walk", "procedure"]);
+    assert_eq!(targets, ["answer", "config", "identity", "json_walk", "legacy", "procedure"]);
 }
 
 fn replay(target: &str, more: Option<&str>, check: fn(&[u8])) {

@@ -1,5 +1,7 @@
 //! The emulator, as a client of the VOD API and its control addresses see it.
 
+mod temporary;
+
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};

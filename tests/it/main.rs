@@ -6,6 +6,8 @@
 mod config;
 mod corpus;
 mod emulator;
+mod generated;
+mod legacy;
 mod readme;
 mod sinks;
 mod small_disk;
@@ -14,5 +16,6 @@ mod stories;
 mod systemd;
 mod tc3;
 mod tidy;
+mod tool;
 mod watching;
 mod world;

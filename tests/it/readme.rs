@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use clap::CommandFactory as _;
 use vod_relay::cli::Cli;
 use vod_relay::config::Config;
 use vod_relay::emulator::FaultKind;
+use vod_relay::exit;
 
 const README: &str = include_str!("../../README.md");
 const EXIT: &str = include_str!("../../src/exit.rs");
@@ -17,6 +19,8 @@ const EXAMPLE: &str = include_str!("../../config.toml.example");
 fn the_exit_codes_are_those_of_the_program_and_of_its_help() {
     let readme: Vec<_> =
         rows("code").into_iter().map(|row| (number(&row[0]), row[1].clone())).collect();
+    let meanings = exit::MEANINGS.map(|(code, meaning)| (code, meaning.to_owned()));
+    assert_eq!(readme, meanings);
     let help = Cli::command().render_long_help().to_string();
     let (_, listed) = help.split_once("Exit codes:\n").unwrap();
     let helped = listed.lines().map_while(|line| {
@@ -25,12 +29,9 @@ fn the_exit_codes_are_those_of_the_program_and_of_its_help() {
     });
     assert_eq!(readme, helped.collect::<Vec<_>>());
     let constants =
-        EXIT.lines().filter_map(|line| line.strip_prefix("pub const ")?.split_once("= "));
+        EXIT.lines().filter_map(|line| line.strip_prefix("pub const ")?.split_once(": u8 = "));
     let constants = constants.map(|(_, code)| number(code.trim_end_matches(';')));
-    assert_eq!(
-        readme.iter().map(|(code, _)| *code).collect::<Vec<_>>(),
-        constants.collect::<Vec<_>>()
-    );
+    assert_eq!(meanings.map(|(code, _)| code).to_vec(), constants.collect::<Vec<_>>());
 }
 
 #[test]
@@ -95,7 +96,12 @@ fn the_emulators_flags_and_faults_are_all_there() {
 #[test]
 fn every_configuration_is_right() {
     let secrets = tempfile::tempdir().unwrap();
-    fs::write(secrets.path().join("vod-secret-key"), "secret\n").unwrap();
+    let key = secrets.path().join("vod-secret-key");
+    fs::write(&key, "secret\n").unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let signing = secrets.path().join("app-signing-secret");
+    fs::write(&signing, format!("whsec_{}\n", "secret00".repeat(4))).unwrap();
+    fs::set_permissions(&signing, fs::Permissions::from_mode(0o600)).unwrap();
     let variables = |name: &str| match name {
         "CREDENTIALS_DIRECTORY" => secrets.path().to_str().map(str::to_owned),
         _ => Some(name.to_lowercase()),

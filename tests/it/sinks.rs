@@ -5,7 +5,7 @@ mod file;
 mod webhook;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use vod_relay::event::Event;
 use vod_relay::sink::{Kind, Outcome, Parcel, Refusal, Sink};
@@ -22,7 +22,8 @@ fn parcel(number: u32) -> Parcel {
 }
 
 fn parcel_of(content: String) -> Parcel {
-    Parcel { event: Arc::new(Event::from_content(content)), attempt: 1 }
+    let event = Arc::new(Event::from_content(content));
+    Parcel { event, received: SystemTime::UNIX_EPOCH, sub_app_id: None, attempt: 1 }
 }
 
 fn open(kind: Kind) -> Arc<dyn Sink> {

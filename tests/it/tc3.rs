@@ -123,7 +123,6 @@ impl Case {
             secret_id: self.secret_id.clone(),
             secret_key: self.secret_key.clone().into(),
             token: self.token.clone().map(Into::into),
-            expires: None,
         }
     }
 
@@ -186,7 +185,6 @@ mod for_any_request {
                 secret_id: "id".to_owned(),
                 secret_key: self.secret_key.clone().into(),
                 token: None,
-                expires: None,
             };
             tc3::sign(&request, &credential, time::from_unix_seconds(self.seconds)).signature
         }

@@ -4,11 +4,13 @@ Usage: sdk_test.py VOD_RELAY_BINARY
 """
 
 import contextlib
+import functools
 import json
 import subprocess
 import sys
 import threading
 import unittest
+import unittest.mock
 import urllib.request
 
 from tencentcloud.common import credential
@@ -132,6 +134,29 @@ class SdkTest(unittest.TestCase):
             self.refused("UnauthorizedOperation", pull, guest, OTHER_APP)
         with emulator("--clock-skew", "-10m") as address:
             self.refused("AuthFailure.SignatureExpire", pull, client(address))
+
+    def test_temporary_credentials_of_a_machine_and_of_a_container(self):
+        arguments = ("--role", "CVMas", "--web-identity-token", "jwt", "--provider-id", "tke")
+        with emulator(*arguments) as address:
+            machine = credential.CVMRoleCredential()
+            machine._role_endpoint = f"http://{address}/latest/meta-data/cam/security-credentials/"
+            # The SDK reaches STS by https only; everything else is as it comes.
+            plain = functools.partial(HttpProfile, protocol="http")
+            with unittest.mock.patch.object(credential, "HttpProfile", plain):
+                container = credential.OIDCRoleArnCredential(
+                    "ap-guangzhou", "tke", "jwt", "qcs::cam::uin/1:roleName/r", "a-session", 60, address
+                )
+                container.refresh()
+            for keys in (machine, container):
+                secret_id, secret_key, token = keys.get_credential_info()
+                sdk = client(address, secret_id=secret_id, key=secret_key, token=token)
+                self.refused("ResourceNotFound", pull, sdk)
+                sdk = client(address, secret_id=secret_id, key=secret_key)
+                self.refused("AuthFailure.TokenFailure", pull, sdk)
+            end = urllib.request.Request(f"http://{address}/_emulator/credentials", method="DELETE")
+            with urllib.request.urlopen(end) as answer:
+                self.assertEqual(json.load(answer), {"ended": 2})
+            self.refused("AuthFailure.TokenFailure", pull, client(address, secret_key, secret_id, token))
 
     def test_get_requests_and_unsigned_payloads_work(self):
         with emulator("--events", "2", "--sub-app-id", str(APP)) as address:

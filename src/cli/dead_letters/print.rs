@@ -1,12 +1,12 @@
 //! Dead letters in print: as rows of a table, in full, or as JSON.
 
 use std::borrow::Cow;
-use std::io::{self, IsTerminal as _};
 use std::time::SystemTime;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::cli::text::{columns, tame, terminal_width};
 use crate::json::on_one_line;
 use crate::store::{Buried, LetterKey};
 
@@ -23,10 +23,7 @@ pub(super) struct Table {
 impl Table {
     /// A table for standard output.
     pub(super) fn new() -> Self {
-        let out = io::stdout();
-        let size = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok()).flatten();
-        let line = size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
-        Self { widths: TITLES.map(str::len), line, begun: false }
+        Self { widths: TITLES.map(str::len), line: terminal_width(), begun: false }
     }
 
     /// The rows of these letters, below the titles if they are the first.
@@ -70,11 +67,6 @@ fn row(buried: &Buried) -> [String; TITLES.len()] {
     ]
 }
 
-/// How many columns of a terminal a text takes; Chinese and its like take two each.
-fn columns(text: &str) -> usize {
-    text.chars().map(|c| if u32::from(c) < 0x1100 { 1 } else { 2 }).sum()
-}
-
 /// A text that fits, with dots for what does not.
 fn cut(text: &str, room: Option<usize>) -> Cow<'_, str> {
     let Some(room) = room.filter(|room| columns(text) > *room) else { return text.into() };
@@ -86,15 +78,6 @@ fn cut(text: &str, room: Option<usize>) -> Cow<'_, str> {
         cut.push(c);
     }
     format!("{cut}...").into()
-}
-
-/// A text without what would move a terminal's cursor or worse: a reason has a stranger's words.
-pub(super) fn tame(text: &str) -> Cow<'_, str> {
-    if text.contains(char::is_control) {
-        text.replace(char::is_control, " ").into()
-    } else {
-        text.into()
-    }
 }
 
 /// Everything about a letter, and the text of its event below.

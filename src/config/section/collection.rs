@@ -1,13 +1,32 @@
 //! The getters for lists and tables of values.
 
+use std::ops::Range;
+
 use toml::de::DeValue;
 
 use super::{Section, kind_of};
 use crate::secret::{MASK, Secret};
 
+/// A text in a list.
+pub(super) struct Item<'a> {
+    pub(super) span: Range<usize>,
+    /// As it stands in the file.
+    pub(super) written: &'a str,
+    /// With variables replaced.
+    pub(super) text: String,
+}
+
 impl<'a> Section<'a> {
     /// A list of texts.
     pub fn strings(&self, key: &str, example: &str) -> Option<Vec<String>> {
+        let items = self.items(key, example)?;
+        let texts: Vec<_> = items.into_iter().map(|item| item.text).collect();
+        self.effective(key, texts.clone());
+        Some(texts)
+    }
+
+    /// The texts in a list, as far as they are right.
+    pub(super) fn items(&self, key: &str, example: &str) -> Option<Vec<Item<'a>>> {
         let (_, value) = self.value(key)?;
         let Some(items) = value.as_array() else {
             self.wrong_type(key, value, example);
@@ -15,15 +34,18 @@ impl<'a> Section<'a> {
         };
         let mut texts = Vec::new();
         for item in items.iter() {
+            let span = item.span();
             match item.get_ref() {
-                DeValue::String(text) => texts.extend(self.interpolated(key, text, item.span())),
+                DeValue::String(written) => {
+                    let text = self.interpolated(key, written, span.clone());
+                    texts.extend(text.map(|text| Item { span, written, text }));
+                }
                 other => {
                     let problem = format!("holds {} where text is wanted", kind_of(other));
-                    self.mistake_at(item.span(), key, &problem, example);
+                    self.mistake_at(span, key, &problem, example);
                 }
             }
         }
-        self.effective(key, texts.clone());
         Some(texts)
     }
 

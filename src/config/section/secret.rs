@@ -2,24 +2,39 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use toml::de::DeValue;
 
 use super::Section;
+use super::collection::Item;
 use crate::secret::{MASK, Secret};
 
 /// The most that is read of a file with a secret; the longest token of the vendor has 4 KiB.
 const LONGEST: u64 = 64 * 1024;
 
+/// What a file with a secret has to be.
+const READABLE: &str = "a file that this user may read";
+
 impl Section<'_> {
-    /// A secret, given as `key` or as the file named by `key_file`. A line break at the end of the
-    /// file does not belong to it.
+    /// A secret, given as `key` or as the file named by `key_file`.
     ///
     /// `None` also stands for one that could not be had; that is reported here.
     pub fn secret(&self, key: &str) -> Option<Secret> {
-        let file_key = format!("{key}_file");
         let inline = self.inline_secret(key);
+        self.or_from_file(key, inline)
+    }
+
+    /// A text that is no secret, given in the same way.
+    pub fn string_or_file(&self, key: &str) -> Option<String> {
+        let inline = self.string(key).map(Secret::from);
+        self.or_from_file(key, inline).map(|text| text.expose().to_owned())
+    }
+
+    /// What stands in the file, if one is given.
+    fn or_from_file(&self, key: &str, inline: Option<Secret>) -> Option<Secret> {
+        let file_key = format!("{key}_file");
         let file = self.path(&file_key);
         match (inline, file) {
             // The name of the file is wrong, which is reported.
@@ -31,14 +46,78 @@ impl Section<'_> {
                 None
             }
             (_, Some(file)) => match read(&file) {
-                Ok(text) => Some(Secret::from(text.trim_end_matches(['\r', '\n']).to_owned())),
+                Ok((secret, mode)) => {
+                    if let Some((problem, right)) = exposure(&file, mode) {
+                        self.warn(&file_key, &problem, &right);
+                    }
+                    Some(secret)
+                }
                 Err(error) => {
                     let problem = format!("cannot read {}: {error}", file.display());
-                    self.mistake(&file_key, &problem, "a file that this user may read");
+                    self.mistake(&file_key, &problem, READABLE);
                     None
                 }
             },
         }
+    }
+
+    /// Several secrets: those listed under `key`, then those in the files that `file_key` names. What
+    /// `check` finds wrong with one is a mistake, and so is a list that holds none.
+    pub fn secrets(
+        &self,
+        [key, file_key]: [&str; 2],
+        right: &str,
+        check: impl Fn(&Secret) -> Result<(), &'static str>,
+    ) -> Vec<Secret> {
+        let mut secrets = Vec::new();
+        let listed = self.items(key, right);
+        if let Some(items) = &listed {
+            self.effective(key, vec![MASK; items.len()]);
+        }
+        for Item { span, written, text } in listed.into_iter().flatten() {
+            let secret = Secret::from(text);
+            if let Err(flaw) = check(&secret) {
+                self.mistake_at(span, key, &format!("holds one that {flaw}"), right);
+                continue;
+            }
+            if !written.contains("${") {
+                let mut report = self.context.report.borrow_mut();
+                let instead = format!("{file_key} = [\"...\"]");
+                report.inline_secret(span, self.path_of(key), instead);
+            }
+            secrets.push(secret);
+        }
+        let names = self.items(file_key, "names of files");
+        if let Some(items) = &names {
+            self.effective(file_key, items.iter().map(|item| &*item.text).collect::<Vec<_>>());
+        }
+        for Item { span, text: name, .. } in names.into_iter().flatten() {
+            match read(Path::new(&name)) {
+                Ok((secret, mode)) => match check(&secret) {
+                    Ok(()) => {
+                        if let Some((problem, right)) = exposure(Path::new(&name), mode) {
+                            self.warn(file_key, &problem, &right);
+                        }
+                        secrets.push(secret);
+                    }
+                    Err(flaw) => {
+                        let problem = format!("the secret in {name} {flaw}");
+                        self.mistake_at(span, file_key, &problem, right);
+                    }
+                },
+                Err(error) => {
+                    let problem = format!("cannot read {name}: {error}");
+                    self.mistake_at(span, file_key, &problem, READABLE);
+                }
+            }
+        }
+        for key in [key, file_key] {
+            let list = self.at(key).and_then(|(_, list)| list.as_array());
+            if list.is_some_and(|list| list.is_empty()) {
+                self.mistake(key, "is empty", "leave it out to have none");
+            }
+        }
+        secrets
     }
 
     fn inline_secret(&self, key: &str) -> Option<Secret> {
@@ -48,19 +127,30 @@ impl Section<'_> {
             && !written.is_empty()
             && !written.contains("${")
         {
-            self.context.report.borrow_mut().inline_secret(span, self.path_of(key));
+            let mut report = self.context.report.borrow_mut();
+            report.inline_secret(span, self.path_of(key), format!("{key}_file = \"...\""));
         }
         Some(Secret::from(text))
     }
 }
 
-fn read(path: &Path) -> io::Result<String> {
+/// The secret in a file, and the file's permissions. A line break at the end does not belong to it.
+fn read(path: &Path) -> io::Result<(Secret, u32)> {
     let mut text = String::new();
-    File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
+    let file = File::open(path)?;
+    let mode = file.metadata()?.permissions().mode();
+    file.take(LONGEST + 1).read_to_string(&mut text)?;
     if text.len() as u64 > LONGEST {
         return Err(io::Error::other("it is too long to be a secret"));
     }
-    Ok(text)
+    Ok((Secret::from(text.trim_end_matches(['\r', '\n']).to_owned()), mode))
+}
+
+/// What to say of a file with a secret that every user can read, and what would be right.
+fn exposure(path: &Path, mode: u32) -> Option<(String, String)> {
+    let path = path.display();
+    (mode & 0o004 != 0)
+        .then(|| (format!("{path} can be read by every user"), format!("chmod 600 {path}")))
 }
 
 #[cfg(test)]

@@ -6,7 +6,10 @@
 
 use std::ffi::OsString;
 
-use super::{BoxFuture, Credential, Flaw, Flawed, Outside, Part, Provider, ProviderError};
+use super::{
+    BoxFuture, Credential, Flaw, Flawed, Found, Outside, Part, Preview, Provider, ProviderError,
+    Term,
+};
 
 const SECRET_ID: &str = "TENCENTCLOUD_SECRET_ID";
 const SECRET_KEY: &str = "TENCENTCLOUD_SECRET_KEY";
@@ -21,12 +24,20 @@ impl Provider for Env {
         format!("the environment variables {SECRET_ID} and {SECRET_KEY}")
     }
 
-    fn fetch(&self) -> BoxFuture<'_, Result<Option<Credential>, ProviderError>> {
-        Box::pin(async { self.read() })
+    fn fetch(&self) -> BoxFuture<'_, Result<Option<Found>, ProviderError>> {
+        Box::pin(async { self.found() })
+    }
+
+    fn preview(&self) -> Preview {
+        self.found().into()
     }
 }
 
 impl Env {
+    fn found(&self) -> Result<Option<Found>, ProviderError> {
+        Ok(self.read()?.map(|credential| Found { credential, term: Term::endless() }))
+    }
+
     fn read(&self) -> Result<Option<Credential>, ProviderError> {
         let (secret_id, secret_key) =
             match (self.0.variable(SECRET_ID), self.0.variable(SECRET_KEY)) {
@@ -55,19 +66,21 @@ impl Env {
                 Flaw::Empty => format!("set it, or unset both {SECRET_ID} and {SECRET_KEY}"),
                 Flaw::WhiteSpace | Flaw::Quoted | Flaw::Unsendable => "set it without".to_owned(),
             };
-            ProviderError(format!("the environment variable {name} {flaw}; {rather}"))
+            ProviderError::permanent(format!("the environment variable {name} {flaw}; {rather}"))
         })
     }
 }
 
 fn half(set: &str, unset: &str) -> ProviderError {
     let text = format!("the environment variable {set} is set, but {unset} is not; set both");
-    ProviderError(text)
+    ProviderError::permanent(text)
 }
 
 fn unicode(name: &str, text: OsString) -> Result<String, ProviderError> {
     text.into_string().map_err(|_| {
-        ProviderError(format!("the environment variable {name} is not valid UTF-8; set it anew"))
+        ProviderError::permanent(format!(
+            "the environment variable {name} is not valid UTF-8; set it anew"
+        ))
     })
 }
 

@@ -13,7 +13,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{BoxFuture, Credential, Outside, Provider, ProviderError};
+use super::{BoxFuture, Credential, Found, Outside, Preview, Provider, ProviderError, Term};
 use crate::secret::Secret;
 
 const FILE_VARIABLE: &str = "TENCENTCLOUD_CREDENTIALS_FILE";
@@ -32,18 +32,28 @@ impl Provider for Profile {
         format!("the file {} (or the one that {FILE_VARIABLE} names)", places.join(" or "))
     }
 
-    fn fetch(&self) -> BoxFuture<'_, Result<Option<Credential>, ProviderError>> {
-        Box::pin(async { self.read() })
+    fn fetch(&self) -> BoxFuture<'_, Result<Option<Found>, ProviderError>> {
+        Box::pin(async { self.found() })
+    }
+
+    fn preview(&self) -> Preview {
+        self.found().into()
     }
 }
 
 impl Profile {
+    fn found(&self) -> Result<Option<Found>, ProviderError> {
+        Ok(self.read()?.map(|credential| Found { credential, term: Term::watched() }))
+    }
+
     fn read(&self) -> Result<Option<Credential>, ProviderError> {
         if let Some(named) = self.0.variable(FILE_VARIABLE).filter(|name| !name.is_empty()) {
             let path = PathBuf::from(named);
             let text = self.text(&path)?.ok_or_else(|| {
                 let path = path.display();
-                ProviderError(format!("{FILE_VARIABLE} names the file {path}, which is not there"))
+                ProviderError::permanent(format!(
+                    "{FILE_VARIABLE} names the file {path}, which is not there"
+                ))
             })?;
             return parse(&path, &text).map(Some);
         }
@@ -58,7 +68,7 @@ impl Profile {
 
     fn text(&self, path: &Path) -> Result<Option<String>, ProviderError> {
         self.0.read_file(path).map_err(|error| {
-            ProviderError(format!("the file {} cannot be read: {error}", path.display()))
+            ProviderError::permanent(format!("the file {} cannot be read: {error}", path.display()))
         })
     }
 }
@@ -68,13 +78,18 @@ fn parse(path: &Path, text: &str) -> Result<Credential, ProviderError> {
     let required = |key| {
         value(key).ok_or_else(|| {
             let path = path.display();
-            ProviderError(format!("the file {path} has no {key} in its section [{SECTION}]"))
+            ProviderError::permanent(format!(
+                "the file {path} has no {key} in its section [{SECTION}]"
+            ))
         })
     };
     let token = value("token").map(Secret::from);
     let made = Credential::new(required("secret_id")?, required("secret_key")?.into(), token);
     made.map_err(|flawed| {
-        ProviderError(format!("in the file {} {flawed}; write it without", path.display()))
+        ProviderError::permanent(format!(
+            "in the file {} {flawed}; write it without",
+            path.display()
+        ))
     })
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn active() -> String {
 /// The example with every key that is commented out, but for the names of files that are not there.
 pub(crate) fn uncommented() -> String {
     let lines = EXAMPLE.lines().map(|line| match commented_out(line) {
-        Some(key) if !key.contains("_file =") => key,
+        Some(key) if !key.contains("_file =") && !key.contains("_files =") => key,
         _ => line,
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -59,13 +59,20 @@ fn the_example_shows_the_defaults() {
     let least = "[sinks.archive]\ntype = \"file\"\npath = \"/var/lib/vod-relay/events.jsonl\"\n\
                  [sinks.script]\ntype = \"command\"\n\
                  command = [\"/usr/local/bin/on-vod-event\", \"--quiet\"]\n\
+                 [sources.vm]\n[sources.vm.credentials]\nprovider = \"cvm-role\"\n\
+                 [sources.pod]\n[sources.pod.credentials]\nprovider = \"oidc\"\n\
                  [sinks.print]\ntype = \"stdout\"\n";
     let effective = parse(&format!("{EXAMPLE}\n{least}")).unwrap().effective().to_owned();
     let shown = entries(EXAMPLE);
     let secret = |line: &str| line.contains("********") || line.starts_with("secret_id");
     for (table, line) in entries(&effective).into_iter().filter(|(_, line)| !secret(line)) {
-        // What a sink has in common with the first one is shown with that one.
-        let common = table.starts_with("[sinks.") && shown.contains(&("[sinks.app]", line));
+        // What a sink or a source has in common with the first one is shown with that one.
+        let first = match table {
+            _ if table.starts_with("[sinks.") => "[sinks.app]",
+            _ if table.ends_with(".credentials]") => table,
+            _ => "[sources.main]",
+        };
+        let common = shown.contains(&(first, line));
         assert!(common || shown.contains(&(table, line)), "{table} has the default {line}");
     }
 }
@@ -79,6 +86,8 @@ fn the_example_has_every_key() {
         ("[admin]", ""),
         ("[sources.main]", ""),
         ("[sources.main.credentials]", ""),
+        ("[sources.vm.credentials]", "provider = \"cvm-role\""),
+        ("[sources.pod.credentials]", "provider = \"oidc\""),
         ("[sinks.app]", "type = \"webhook\"\nurl = \"https://a.example\""),
         ("[sinks.archive]", "type = \"file\"\npath = \"/a\""),
         ("[sinks.script]", "type = \"command\"\ncommand = [\"/a\"]"),
@@ -90,13 +99,16 @@ fn the_example_has_every_key() {
         let (_, known) = error.split_once("(known here: ").expect(&error);
         let (known, _) = known.split_once(")\n").unwrap();
         for key in known.split(", ").filter(|key| *key != "credentials") {
-            // What all sinks have in common is shown with the first.
-            let common =
-                ["format", "timeout", "sources", "events", "when", "max_attempts", "required"];
-            let common = common.contains(&key);
-            let table = if common && table.starts_with("[sinks") { "[sinks.app]" } else { table };
+            // What all sinks have in common is shown with one of them.
+            let common = ["format", "sign_key", "sign_key_file", "fallback"];
+            let common = [
+                &common[..],
+                &["timeout", "sources", "events", "when", "max_attempts", "required"],
+            ];
+            let common = table.starts_with("[sinks") && common.concat().contains(&key);
             let line = format!("{key} = ");
-            let found = shown.iter().any(|(t, l)| *t == table && l.starts_with(&line));
+            let is_here = |t: &str| t == table || common && t.starts_with("[sinks");
+            let found = shown.iter().any(|(t, l)| is_here(t) && l.starts_with(&line));
             assert!(found, "{table} lacks {key}");
         }
     }

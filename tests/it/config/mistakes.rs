@@ -241,6 +241,28 @@ fn in_credentials() {
                 .to_owned(),
         ),
         (
+            "provider = \"cvm\"\nsecret_id = \"id\"",
+            "5:12: K.provider: \"cvm\" is not known here (one of \"config\", \"chain\", \"env\", \
+             \"profile\", \"cvm-role\", \"oidc\")"
+                .to_owned(),
+        ),
+        (
+            "provider = \"cvm-role\"\nsecret_id = \"id\"\nrole = \"a role\"\n\
+             metadata_endpoint = \"http://a/latest\"\nsts_endpoint = \"https://b\"",
+            "6:13: K.secret_id: does nothing with this provider (provider = \"config\")\n\
+             7:8: K.role: \"a role\" is no name of a role \
+             (the name of a CAM role: letters, digits and +=,.@_-)\n\
+             8:21: K.metadata_endpoint: holds more than scheme, host and port \
+             (as in \"http://metadata.tencentyun.com\")\n\
+             9:16: K.sts_endpoint: does nothing with this provider \
+             (provider = \"chain\" or provider = \"oidc\")"
+                .to_owned(),
+        ),
+        (
+            "provider = \"env\"\nsecret_kye_file = \"k\"",
+            "6:1: K.secret_kye_file: is not a known key (known here: provider)".to_owned(),
+        ),
+        (
             &format!("{id}secret_kye = \"k\""),
             "4:1: K.secret_key: is missing (secret_key_file = \"...\" or secret_key = \"...\")\n\
              6:1: K.secret_kye: is not a known key (did you mean \"secret_key\"?)"
@@ -431,14 +453,16 @@ fn a_check_prints_what_applies_and_answers_with_the_exit_code() {
         let code = check(&path, &mut out, &mut err).unwrap();
         (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     };
-    let (code, out, err) = run(MINIMAL);
-    assert_eq!((code, out.as_str()), (exit::OK, parse(MINIMAL).unwrap().effective()));
-    assert_eq!(err, "");
+    let keys = "credentials = { secret_id = \"id\", secret_key = \"${NONE:-k}\" }\n[sinks";
+    let text = MINIMAL.replace("[sinks", keys);
+    let (code, out, err) = run(&text);
+    assert_eq!((code, out.as_str()), (exit::OK, parse(&text).unwrap().effective()));
+    assert_eq!(err, "sources.main: credentials from the configuration\n");
     let (code, out, err) =
-        run(&MINIMAL.replace("[sinks", "endpoint = \"http://vod.example\"\n[sinks"));
+        run(&text.replace("[sources.main]", "[sources.main]\nendpoint = \"http://vod.example\""));
     assert_eq!(code, exit::OK);
     assert!(out.contains("endpoint = \"http://vod.example\"\n"), "{out}");
-    assert!(err.starts_with("warning: ") && err.lines().count() == 1, "{err}");
+    assert!(err.starts_with("warning: ") && err.lines().count() == 2, "{err}");
     let (code, out, err) = run("");
     assert_eq!((code, out.as_str()), (exit::CONFIG, ""));
     assert!(err.ends_with(&format!("2 mistakes in {}\n", path.display())), "{err}");

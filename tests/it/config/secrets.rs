@@ -10,6 +10,9 @@ use super::{MINIMAL, damaged, example, parse};
 
 /// The secret in all of these tests.
 pub(crate) const SENTINEL: &str = "hunter2-never-shown";
+/// Secrets by the rules for them.
+pub(crate) const SIGN_KEY: &str = "hunter2NeverShown";
+pub(crate) const SIGNING_SECRET: &str = "whsec_hunter2NeverShownhunter2NeverShown00";
 
 /// Everything that can be printed of the outcome of a parse.
 fn printed(text: &str) -> String {
@@ -36,10 +39,17 @@ fn a_secret_shows_nowhere() {
         example::uncommented().replace("${ADMIN_TOKEN}", SENTINEL),
         example::uncommented().replace("Bearer ${APP_TOKEN}", SENTINEL),
         example::uncommented().replace("\"Bearer ${APP_TOKEN}\"", &format!("[\"{SENTINEL}\"]")),
+        example::uncommented().replace("${VOD_SIGN_KEY}", SENTINEL),
+        example::uncommented().replace("${VOD_SIGN_KEY}", SIGN_KEY),
+        example::uncommented().replace("${APP_SIGNING_SECRET}", SENTINEL),
+        example::uncommented().replace("${APP_SIGNING_SECRET}", &format!("whsec_{SENTINEL}")),
+        example::uncommented().replace("[\"${APP_SIGNING_SECRET}\"]", &format!("{SENTINEL:?}")),
     ];
     for text in texts {
         let printed = printed(&text);
-        assert!(!printed.contains(SENTINEL), "{printed}");
+        for secret in [SENTINEL, SIGN_KEY, SIGNING_SECRET] {
+            assert!(!printed.contains(secret), "{printed}");
+        }
     }
     let effective = parse(&example::uncommented()).unwrap().effective().to_owned();
     assert!(effective.contains("secret_key = \"********\""), "{effective}");
@@ -63,6 +73,7 @@ fn the_key_may_come_from_a_file_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("key");
     fs::write(&file, format!("{SENTINEL}\n")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let text = MINIMAL.replace(
         "[sinks",
         &format!(
@@ -70,11 +81,13 @@ fn the_key_may_come_from_a_file_of_its_own() {
         ),
     );
     let config = parse(&text).unwrap();
-    let CredentialsConfig::Fixed { secret_id, secret_key, token } = &config.sources[0].credentials
+    let CredentialsConfig::Fixed { secret_id, secret_key, token, files } =
+        &config.sources[0].credentials
     else {
         panic!("{config:?}");
     };
     assert_eq!((secret_id.as_str(), secret_key.expose(), token), ("id", SENTINEL, &None));
+    assert_eq!(files.secret_key.as_deref(), Some(file.as_path()));
     assert!(!printed(&text).contains(SENTINEL));
     assert_eq!(parse(config.effective()).unwrap(), config);
 }

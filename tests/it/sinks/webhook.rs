@@ -16,6 +16,7 @@ fn config(url: &str) -> Config {
     Config {
         url: url.parse().unwrap(),
         headers: HeaderMap::new(),
+        signing_secrets: Vec::new(),
         ca_file: None,
         identity: None,
         max_concurrency: 128,

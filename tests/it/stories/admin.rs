@@ -402,7 +402,7 @@ async fn only_who_has_the_token_is_told_more_than_that_it_is_alive() {
     let elsewhere = "[admin]\nlisten = \"127.0.0.1:9\"\n";
     world.config("", &[elsewhere, &app.sink("app", "")].concat());
     relay.signal("HUP");
-    relay.says("admin.listen is read at the start only").await;
+    relay.says("admin.listen cannot change while vod-relay runs").await;
     relay.says("the new configuration is in force").await;
     admin.token = None;
     assert_eq!(admin.get("/metrics").await.0, 401, "the other address was to be open, not this");

@@ -54,12 +54,22 @@ async fn version_help_and_wrong_usage() {
     assert_eq!(ended.stdout, format!("vod-relay {}\n", env!("CARGO_PKG_VERSION")));
     let ended = relay.run(&["--help"]).await;
     assert_eq!(ended.code, Some(0));
-    for word in
-        ["check", "dead-letters", "emulate", "demo", "--once", "--config", "Exit codes", "78"]
-    {
+    for word in [
+        "check",
+        "doctor",
+        "peek",
+        "dead-letters",
+        "convert",
+        "emulate",
+        "demo",
+        "--once",
+        "--config",
+        "Exit codes",
+        "78",
+    ] {
         assert!(ended.stdout.contains(word), "{word}: {ended:?}");
     }
-    for subcommand in ["check", "dead-letters", "emulate", "demo"] {
+    for subcommand in ["check", "doctor", "peek", "dead-letters", "convert", "emulate", "demo"] {
         let ended = relay.run(&[subcommand, "--help"]).await;
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert!(ended.stdout.contains(&format!("vod-relay {subcommand}")), "{ended:?}");

@@ -180,3 +180,125 @@ async fn a_key_that_is_refused_after_a_reload_ends_no_service() {
     world.until_confirmed(3).await;
     assert_eq!(relay.stop().await.code, Some(0));
 }
+
+#[tokio::test]
+async fn the_log_says_what_a_reload_has_changed() {
+    let world = World::new().await;
+    let app = App::new().await;
+    let two = [app.sink("app", ""), app.sink("old", "")].concat();
+    let relay = world.config("", &two).start();
+    relay.says("VOD answers").await;
+    let new = [app.sink("app", "events = [\"NewFileUpload\"]"), app.sink("new", "")].concat();
+    world.config("max_pulls = 2", &[&new, "[relay]\nshutdown_grace = \"3s\"\n"].concat());
+    relay.reload().await;
+    let changes = "in force: sources: changed main, 0 unchanged; sinks: added new, changed app, \
+                   removed old, 0 unchanged; changed relay.shutdown_grace\n";
+    relay.says(changes).await;
+    relay.signal("KILL");
+}
+
+#[tokio::test]
+async fn another_state_dir_waits_for_a_restart_and_the_rest_is_applied() {
+    let world = World::with_leases(Duration::from_secs(30)).await;
+    let (old, new) = (App::answering(|_| Answer::HeldThen(503)).await, App::new().await);
+    let config = |dir: &str, app: &App| {
+        let relay = format!("[relay]\nstate_dir = \"{dir}\"\n");
+        world.config("ack = \"spooled\"", &[relay, app.sink("app", "")].concat())
+    };
+    let relay = config("old", &old).start();
+    let ids = world.push(5);
+    world.until_confirmed(5).await;
+    old.until_received(1).await;
+    config("new", &new);
+    relay.reload().await;
+    relay.says("relay.state_dir cannot change while vod-relay runs").await;
+    old.open_gate();
+    new.until_received(5).await;
+    assert_eq!(new.distinct_ids(), sorted(&ids), "what was in the spool is still there");
+    assert!(!world.path("new").exists());
+    // It is said each time, and again nothing else is held up by it.
+    config("new", &old);
+    relay.reload().await;
+    relay.says("sinks: changed app").await;
+    let ended = relay.stop().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stderr.matches("relay.state_dir cannot change").count(), 2, "{ended:?}");
+}
+
+#[tokio::test]
+async fn what_needs_a_state_dir_is_not_taken_over_without_one() {
+    let world = World::new().await;
+    let app = App::new().await;
+    let relay = world.config("", &app.sink("app", "")).start();
+    relay.says("VOD answers").await;
+    let dir = "[relay]\nstate_dir = \"state\"\n".to_owned();
+    world.config("ack = \"spooled\"", &[dir.clone(), app.sink("app", "")].concat());
+    relay.signal("HUP");
+    relay.says("the old configuration stays in force: ack = \"spooled\" and max_attempts").await;
+    world.push(1);
+    world.until_confirmed(1).await;
+    assert!(!world.path("state").exists());
+    // The same without what needs it.
+    world.config("", &[dir, app.sink("app", "timeout = \"9s\"")].concat());
+    relay.reload().await;
+    relay.says("sinks: changed app").await;
+    relay.says("relay.state_dir cannot change").await;
+    assert_eq!(relay.stop().await.code, Some(0));
+    assert!(!world.path("state").exists());
+}
+
+#[tokio::test]
+async fn the_level_and_the_format_of_the_log_change_at_once() {
+    let world = World::new().await;
+    let app = App::new().await;
+    let config = |log: &str| world.config("", &[&app.sink("app", ""), "[log]\n", log].concat());
+    let relay = config("level = \"warn\"").start();
+    world.push(1);
+    world.until_confirmed(1).await;
+    config("level = \"info,vod_relay::lane=off\"\nformat = \"json\"");
+    relay.signal("HUP");
+    // The reload itself is not told at the old level.
+    relay.says("\"message\":\"the log has changed\"").await;
+    world.push(1);
+    world.until_confirmed(2).await;
+    config("");
+    relay.signal("HUP");
+    relay.says("INFO the log has changed").await;
+    world.push(1);
+    world.until_confirmed(3).await;
+    let ended = relay.stop().await;
+    assert_eq!(ended.stderr.matches("delivered event.id").count(), 1, "{ended:?}");
+    assert!(!ended.stderr.contains("\"message\":\"delivered\""), "{ended:?}");
+}
+
+#[tokio::test]
+async fn the_level_of_the_environment_comes_before_that_of_a_reload() {
+    let world = World::new().await;
+    let app = App::new().await;
+    let relay = world.config("", &app.sink("app", "")).env("VOD_RELAY_LOG", "warn").start();
+    world.push(1);
+    world.until_confirmed(1).await;
+    world.config("", &[&app.sink("app", ""), "[log]\nlevel = \"debug\"\n"].concat());
+    relay.signal("HUP");
+    relay.says("log.level has changed, but the variable VOD_RELAY_LOG overrides it").await;
+    let ended = relay.stop().await;
+    assert!(!ended.stderr.contains("INFO") && !ended.stderr.contains("DEBUG"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn the_grace_of_a_reload_bounds_the_stop() {
+    let world = World::with_leases(Duration::from_secs(30)).await;
+    let app = App::answering(|_| Answer::Held).await;
+    world.push(1);
+    let config = |grace: &str| {
+        let relay = format!("[relay]\nshutdown_grace = \"{grace}\"\n");
+        world.config("", &[app.sink("app", ""), relay].concat())
+    };
+    let relay = config("1h").start();
+    app.until_received(1).await;
+    config("100ms");
+    relay.reload().await;
+    let ended = relay.stop().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("were settled within 100ms"), "{ended:?}");
+}

@@ -145,6 +145,19 @@ async fn a_full_spool_leaves_the_rest_to_vod_until_it_has_drained() {
 }
 
 #[tokio::test]
+async fn a_spool_that_was_full_takes_more_after_a_reload_with_more_room() {
+    let world = World::with_leases(LEASE).await;
+    world.push(1500);
+    let app = App::answering(|_| Answer::Held).await;
+    let relay = spooling(&world, "spool_max_size = \"1 MiB\"", &app.sink("app", "")).start();
+    relay.says("the spool is full").await;
+    spooling(&world, "spool_max_size = \"100 MiB\"", &app.sink("app", ""));
+    relay.reload().await;
+    world.until_confirmed(1500).await;
+    relay.signal("KILL");
+}
+
+#[tokio::test]
 async fn nothing_is_confirmed_that_a_full_disk_did_not_take() {
     let Some(disk) = SmallDisk::mount(24 << 20) else { return };
     let world = World::with_leases(LEASE).await;

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Outcome;
+use crate::application::Applications;
 use crate::cli::dead_letters::say;
 use crate::config::{Config, SinkConfig};
 use crate::lane::{self, Lane};
@@ -21,6 +22,7 @@ const FAILURES_MAX: u32 = 10;
 /// A lane for each sink, opened when its first letter comes.
 pub(super) struct Outlets<'a> {
     config: &'a Config,
+    applications: Applications,
     by_name: HashMap<Arc<str>, Outlet>,
     tasks: JoinSet<()>,
     stop: CancellationToken,
@@ -39,7 +41,9 @@ struct Outlet {
 
 impl<'a> Outlets<'a> {
     pub(super) fn new(config: &'a Config, stop: CancellationToken) -> Self {
-        Self { config, by_name: HashMap::new(), tasks: JoinSet::new(), stop }
+        let applications = Applications::default();
+        applications.learn(config.applications());
+        Self { config, applications, by_name: HashMap::new(), tasks: JoinSet::new(), stop }
     }
 
     /// The lane of a sink, or what stands in the way.
@@ -81,6 +85,7 @@ impl<'a> Outlets<'a> {
             // The letter itself is the note of what is still to be done.
             ledger: Arc::new(Ledger::in_memory()),
             progress: Arc::new(SinkProgress::new(Metrics::default().sink(&config.name))),
+            applications: self.applications.clone(),
             max_attempts: None,
             closing,
             gone: CancellationToken::new(),

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use crate::cli::dead_letters::print::{tame, to_line};
+use crate::cli::dead_letters::print::to_line;
 use crate::cli::dead_letters::{Failure, Format, letters, print, say};
+use crate::cli::text::tame;
 use crate::store::{Buried, LetterKey};
 
 /// What became of a letter.

@@ -1,0 +1,101 @@
+//! The status: what the relay does, and what is wrong, in one line.
+
+use std::time::SystemTime;
+
+use crate::progress::TroubleKind;
+use crate::relay::Overview;
+
+/// The most bytes of a status. A message of the service manager's has 4096 at the most.
+const BYTES_MAX: usize = 2000;
+
+/// The most bytes of one trouble, so that one does not hide another.
+const TROUBLE_BYTES_MAX: usize = 300;
+
+/// What the relay does, and what is wrong; `note` comes last.
+pub(super) fn line(prefix: &str, overview: &Overview, note: Option<&str>) -> String {
+    let done = overview.totals().snapshot();
+    let mut line = format!(
+        "{prefix}{} pulled, {} delivered, {} confirmed, {} in flight",
+        done.pulled,
+        done.delivered,
+        done.confirmed,
+        overview.in_flight()
+    );
+    let spooled = overview.spool().map(|spool| spool.events).filter(|events| *events > 0);
+    if let Some(events) = spooled {
+        line.push_str(&format!(", {events} in the spool"));
+    }
+    if done.dead > 0 {
+        line.push_str(&format!(", {} dead letters", done.dead));
+    }
+    for trouble in troubles(overview).into_iter().chain(note.map(str::to_owned)) {
+        line.push_str("; ");
+        line.push_str(&trouble);
+    }
+    line
+}
+
+/// What keeps events from coming, and from going.
+fn troubles(overview: &Overview) -> Vec<String> {
+    let (roster, vitals) = (overview.roster(), overview.totals().vitals());
+    let mut troubles = Vec::new();
+    let mut pulling: Vec<_> = roster.pulling.iter().map(|source| &*source.name).collect();
+    pulling.sort_unstable();
+    for name in pulling {
+        let trouble = match vitals.get(name) {
+            None => Some("waits for VOD's first answer".to_owned()),
+            Some(vitals) => vitals.trouble.as_ref().map(|trouble| {
+                let what = match trouble.kind {
+                    TroubleKind::Refused => "VOD refuses",
+                    TroubleKind::Failing => "VOD fails",
+                    TroubleKind::Unreachable => "VOD cannot be reached",
+                    TroubleKind::NoRoom => "pulling pauses",
+                };
+                format!("{what} since {}: {}", shown(trouble.since.wall), trouble.message)
+            }),
+        };
+        troubles.extend(trouble.map(|trouble| format!("source {name}: {trouble}")));
+    }
+    for (name, health) in &roster.sinks {
+        let down = health.down();
+        troubles.extend(
+            down.map(|down| {
+                format!("sink {name}: down since {}: {}", shown(down.since), down.reason)
+            }),
+        );
+    }
+    troubles.iter().map(|trouble| cut(trouble, TROUBLE_BYTES_MAX)).collect()
+}
+
+fn shown(time: SystemTime) -> humantime::Rfc3339Timestamp {
+    humantime::format_rfc3339_seconds(time)
+}
+
+/// A text as it may stand in a message: one line, and not too long.
+pub(super) fn fit(status: &str) -> String {
+    let one_line = status.replace(|c: char| c.is_control(), " ");
+    cut(&one_line, BYTES_MAX)
+}
+
+fn cut(text: &str, bytes_max: usize) -> String {
+    if text.len() <= bytes_max {
+        return text.to_owned();
+    }
+    let mut end = bytes_max;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}...", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_one_line_of_limited_length() {
+        assert_eq!(fit("3 pulled\nREADY=1"), "3 pulled READY=1");
+        let long = fit(&"事".repeat(4000));
+        assert!(long.len() <= BYTES_MAX + 3 && long.ends_with("事..."), "{}", long.len());
+    }
+}
