@@ -1,7 +1,7 @@
 //! What there is to tell about.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
@@ -112,6 +112,12 @@ impl Board {
 }
 
 impl SourceFace {
+    /// When the credentials in use expire, if they do.
+    pub(super) fn credentials_expire(&self) -> Option<SystemTime> {
+        let left = self.client.credentials_expire()?.saturating_duration_since(time::now());
+        Some(time::wall_clock() + left)
+    }
+
     /// A source that starts now.
     pub fn new(config: &SourceConfig, client: Arc<Client>) -> Self {
         Self {

@@ -54,7 +54,7 @@ fn sources(board: &Board, shown: &Shown, gauges: &Gauges) {
         if let Some(answered) = vitals.and_then(|vitals| vitals.answered) {
             gauges.last_pull.set(Of::One(name), unix(answered.wall));
         }
-        if let Some(expires) = source.client.credentials_expire() {
+        if let Some(expires) = source.credentials_expire() {
             gauges.credentials_expiry.set(Of::One(name), unix(expires));
         }
         if let Some(events) = source.backlog.events() {

@@ -161,7 +161,7 @@ impl SourceStatus {
             last_answer: vitals.and_then(|vitals| vitals.answered).map(|answered| answered.wall),
             trouble,
             last_error: last_error.map(|(message, at)| Failure { message, at: Some(at) }),
-            credentials_expire: source.client.credentials_expire(),
+            credentials_expire: source.credentials_expire(),
             in_flight: progress.in_flight(),
             backlog: source.backlog.events(),
             counts: progress.snapshot().into(),

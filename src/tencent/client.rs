@@ -5,7 +5,7 @@
 //! credentials that are refused are fetched anew, since they may have been rotated. Everything else
 //! is the caller's to judge.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, Url};
@@ -21,7 +21,7 @@ use super::tc3;
 use super::wire::{Raw, Wire};
 use crate::event::Handle;
 use crate::http::ClientError;
-use crate::metrics::{CallOutcome, Calls};
+use crate::metrics::Calls;
 use crate::time::{self, Instant};
 
 /// The API's version that all facts here are of.
@@ -105,7 +105,7 @@ impl Client {
     }
 
     /// When the credentials at hand expire, if they do.
-    pub fn credentials_expire(&self) -> Option<SystemTime> {
+    pub fn credentials_expire(&self) -> Option<Instant> {
         self.credentials.expire()
     }
 
@@ -213,13 +213,7 @@ impl Client {
                 self.wire.read(action, response, sent).await
             };
             let raw = exchange.await;
-            let failure = match &raw {
-                Ok(raw) => raw.content.as_ref().err(),
-                Err(error) => Some(error),
-            };
-            let failure = failure.filter(|error| !is_empty_queue(error));
-            let outcome = failure.map_or(CallOutcome::Ok, |error| error.class.into());
-            self.calls.ended(action, outcome, sent.elapsed());
+            self.calls.ended(action, Raw::outcome(&raw), sent.elapsed());
             let Raw { content, headers, sent } = raw?;
             let error = match content {
                 Ok(content) => return Ok(Reply { content, sent }),

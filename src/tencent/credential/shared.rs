@@ -1,7 +1,6 @@
 //! The credentials that all calls of a source share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use super::backoff::Backoff;
 use super::{
@@ -111,9 +110,8 @@ impl Credentials {
     }
 
     /// When the credentials at hand expire, if there are any and they do.
-    pub fn expire(&self) -> Option<SystemTime> {
-        let expires = self.state().held.as_ref()?.term.expires()?;
-        Some(time::wall_clock() + expires.saturating_duration_since(time::now()))
+    pub fn expire(&self) -> Option<time::Instant> {
+        self.state().held.as_ref()?.term.expires()
     }
 
     /// Asks the providers, unless a flight has ended since `flights` were counted.
