@@ -3,6 +3,7 @@
 //! A [`Config`] cannot be wrong: it exists only when the whole file is right. All mistakes are
 //! reported at once, each with its place in the file, what is wrong and what would be right.
 
+mod admin;
 mod check;
 mod credentials;
 mod error;
@@ -24,6 +25,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+pub use admin::Admin;
 pub use check::check;
 pub use credentials::{CredentialsConfig, Endpoints};
 pub use error::ConfigError;
@@ -51,6 +53,8 @@ pub struct Config {
     pub relay: Relay,
     /// What is logged, and how.
     pub log: Log,
+    /// The server that tells how the relay fares; absent means none.
+    pub admin: Option<Admin>,
     /// Where events come from, in the order of the file. There is at least one.
     pub sources: Vec<SourceConfig>,
     /// Where events go, in the order of the file. There is at least one.
@@ -134,7 +138,7 @@ impl Config {
             }
         }
         let root = Section::root(document.get_ref(), Context { report: &report, variables });
-        let (relay, log, sources, sinks) = read_root(root);
+        let Tables { relay, log, admin, sources, sinks } = read_root(root);
         let mut report = report.into_inner();
         let mistakes = report.mistakes(text);
         if !mistakes.is_empty() {
@@ -145,17 +149,27 @@ impl Config {
         }
         let warnings = report.warnings(text);
         let warnings = warnings.iter().map(|warning| format!("{file}:{warning}")).collect();
-        Ok(Self { relay, log, sources, sinks, warnings, effective: report.to_toml() })
+        let effective = report.to_toml();
+        Ok(Self { relay, log, admin, sources, sinks, warnings, effective })
     }
 }
 
+/// What stands in all tables.
+struct Tables {
+    relay: Relay,
+    log: Log,
+    admin: Option<Admin>,
+    sources: Vec<SourceConfig>,
+    sinks: Vec<SinkConfig>,
+}
+
 /// Reads all tables. What a mistake made unreadable is left out.
-fn read_root(root: Section<'_>) -> (Relay, Log, Vec<SourceConfig>, Vec<SinkConfig>) {
+fn read_root(root: Section<'_>) -> Tables {
     let section = root.subsection_or_empty("relay");
     let relay = Relay::read(&section);
     section.finish();
     let log = Log::read(root.subsection_or_empty("log"));
-    root.unavailable("admin", "remove the table");
+    let admin = root.subsection("admin").and_then(Admin::read);
     let sources = tables(&root, "sources", "for example [sources.main]");
     let sources: Vec<_> = sources.into_iter().map(source::Draft::read).collect();
     let sinks = tables(&root, "sinks", "for example [sinks.app]");
@@ -164,7 +178,7 @@ fn read_root(root: Section<'_>) -> (Relay, Log, Vec<SourceConfig>, Vec<SinkConfi
     root.finish();
     let sources = sources.into_iter().filter_map(source::Draft::finish).collect();
     let sinks = sinks.into_iter().filter_map(sink::Draft::finish).collect();
-    (relay, log, sources, sinks)
+    Tables { relay, log, admin, sources, sinks }
 }
 
 /// The tables under `key`, of which there must be one at least.

@@ -1,4 +1,4 @@
-//! The one constructor of HTTP clients, and what every user of them needs.
+//! The one constructor of HTTP clients, and what every user of them needs; and a [`server`].
 //!
 //! The relay's TLS is rustls with the `ring` provider, which must be installed before the first
 //! client is built; a client built anywhere else would panic. Shared by all clients: a limit on
@@ -10,6 +10,7 @@ mod certificate;
 mod connect;
 mod proxy;
 mod reach;
+pub mod server;
 
 use std::fs;
 use std::io;

@@ -28,6 +28,7 @@ use self::worker::Worker;
 use crate::application::Applications;
 use crate::flight::Verdict;
 use crate::ledger::Ledger;
+use crate::progress::SinkProgress;
 use crate::sink::Sink;
 
 /// Orders that may wait for the lane's task, which is never busy for long.
@@ -41,6 +42,7 @@ pub struct Lane {
     orders: mpsc::Sender<Order>,
     sink: Arc<dyn Sink>,
     share: Arc<AtomicUsize>,
+    progress: Arc<SinkProgress>,
     health: Arc<Health>,
 }
 
@@ -49,6 +51,8 @@ pub struct Lane {
 pub struct Parts {
     /// Where deliveries are noted.
     pub ledger: Arc<Ledger>,
+    /// Told what becomes of events at the sink.
+    pub progress: Arc<SinkProgress>,
     /// What the sub-application of an event is asked from.
     pub applications: Applications,
     /// After how many tries an event is given up; absent means never.
@@ -73,15 +77,21 @@ impl Lane {
         let name: Arc<str> = name.into();
         let (orders, inbox) = mpsc::channel(INBOX);
         let share = Arc::new(AtomicUsize::new(usize::MAX));
+        let progress = parts.progress.clone();
         let worker = Worker::new(name.clone(), sink.clone(), share.clone(), parts);
         let health = worker.health.clone();
         tasks.spawn(worker.run(inbox));
-        Self { name, orders, sink, share, health }
+        Self { name, orders, sink, share, health, progress }
     }
 
     /// The sink's name.
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// How the sink fares.
+    pub fn progress(&self) -> &Arc<SinkProgress> {
+        &self.progress
     }
 
     /// Whether the sink takes what it is given.
@@ -144,6 +154,7 @@ mod tests {
     use super::*;
     use crate::event::Event;
     use crate::flight::Flight;
+    use crate::progress::Totals;
     use crate::sink::{Limits, Outcome, Parcel, Refusal};
     use crate::store::Store;
     use crate::time;
@@ -184,7 +195,8 @@ mod tests {
             let sink = Arc::new(Counting { calls, gate, outcome });
             let (closing, gone) = Default::default();
             let (ledger, applications) = (Arc::new(ledger), Applications::default());
-            let parts = Parts { ledger, max_attempts: None, applications, closing, gone };
+            let progress = Totals::new(false).sink("app");
+            let parts = Parts { ledger, max_attempts: None, applications, progress, closing, gone };
             let mut tasks = JoinSet::new();
             let lane = Lane::open("app", sink.clone(), parts, &mut tasks);
             Self { lane, sink, verdicts: mpsc::channel(INBOX), _tasks: tasks }

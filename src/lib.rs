@@ -9,15 +9,17 @@
 //!
 //! * Words, without any input or output: [`time`], [`retry`], [`quiet`], [`secret`], [`exit`],
 //!   [`json`], [`crash`], [`event`], [`legacy`], [`application`], [`mod@format`], [`route`],
-//!   [`progress`].
+//!   [`metrics`], [`progress`].
 //! * Edges, each to one outside thing: [`http`], [`tencent`], [`sink`], [`store`].
 //! * Events under way: [`flight`] until they are settled, [`ledger`] once they are.
 //! * Delivery: a [`lane`] for each sink.
 //! * What leads to the lanes: [`fanout`] from the sources, [`spool`] from local disk.
 //! * The ends of a source: [`source`] pulls or listens, [`confirm`] confirms or answers.
-//! * Assembly: [`config`], [`relay`], the [`doctor`], and the [`emulator`] beside them.
+//! * Assembly: [`config`], [`relay`], the [`doctor`], and beside them the [`admin`] server and the
+//!   [`emulator`].
 //! * The command line: [`logging`], [`service_manager`], [`signals`], [`cli`].
 
+pub mod admin;
 pub mod application;
 pub mod cli;
 pub mod config;
@@ -36,6 +38,7 @@ pub mod lane;
 pub mod ledger;
 pub mod legacy;
 pub mod logging;
+pub mod metrics;
 pub mod progress;
 pub mod quiet;
 pub mod relay;

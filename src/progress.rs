@@ -1,21 +1,28 @@
 //! What became of a source's events so far.
 
 mod pulse;
+mod sink;
 mod totals;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use prometheus_client::metrics::counter::Counter;
+
 pub use self::pulse::{Answered, Pulse, Trouble, TroubleKind, Vitals};
+pub use self::sink::{Mishap, SinkProgress, SinkVitals};
 pub use self::totals::Totals;
 use crate::event::EventId;
+use crate::metrics;
 use crate::time::Instant;
 
 /// A source's counts, and for `--once` what is still unsettled.
 #[derive(Debug, Default)]
 pub struct Progress {
     counts: Counts,
+    /// What others may look at while it runs.
+    metrics: metrics::Source,
     pulse: Pulse,
     /// Kept only by a run that ends, because only such a run may keep ids without a bound in time.
     unsettled: Option<Mutex<Unsettled>>,
@@ -25,12 +32,8 @@ pub struct Progress {
 struct Counts {
     pulled: AtomicU64,
     posted: AtomicU64,
-    redelivered: AtomicU64,
     delivered: AtomicU64,
     dead: AtomicU64,
-    confirmed: AtomicU64,
-    left: AtomicU64,
-    refused_confirms: AtomicU64,
 }
 
 /// The counts at one moment.
@@ -86,9 +89,14 @@ struct Unsettled {
 }
 
 impl Progress {
+    /// Nothing so far, of a source that counts with `metrics`.
+    pub fn new(metrics: metrics::Source) -> Self {
+        Self { metrics, ..Self::default() }
+    }
+
     /// Progress of a run that ends when the queue is empty.
-    pub fn of_one_run() -> Self {
-        Self { unsettled: Some(Mutex::default()), ..Self::default() }
+    pub fn of_one_run(metrics: metrics::Source) -> Self {
+        Self { unsettled: Some(Mutex::default()), ..Self::new(metrics) }
     }
 
     /// How the source fares with VOD.
@@ -99,7 +107,8 @@ impl Progress {
     /// Events came in, `unreadable` elements besides.
     pub fn pulled(&self, events: usize, unreadable: usize) {
         add(&self.counts.pulled, events + unreadable);
-        add(&self.counts.left, unreadable);
+        add_to(&self.metrics.left, unreadable);
+        add_to(&self.metrics.unreadable, unreadable);
         self.with_unsettled(|unsettled| {
             unsettled.unreadable += u64::try_from(unreadable).unwrap_or(u64::MAX);
         });
@@ -110,9 +119,29 @@ impl Progress {
         add(&self.counts.posted, 1);
     }
 
+    /// An event of this type is one of those that came in.
+    pub fn received(&self, event_type: &str) {
+        self.metrics.received(event_type);
+    }
+
     /// An event came again.
     pub fn redelivered(&self) {
-        add(&self.counts.redelivered, 1);
+        self.metrics.redelivered.inc();
+    }
+
+    /// An event is on its way to its sinks.
+    pub fn took_off(&self) {
+        self.metrics.in_flight.inc();
+    }
+
+    /// An event is on its way no more.
+    pub fn landed(&self) {
+        self.metrics.in_flight.dec();
+    }
+
+    /// How many events are on their way to their sinks.
+    pub fn in_flight(&self) -> u64 {
+        u64::try_from(self.metrics.in_flight.get()).unwrap_or_default()
     }
 
     /// A sink has an event.
@@ -127,7 +156,7 @@ impl Progress {
 
     /// An event is given up for this lease.
     pub fn left(&self, event: EventId) {
-        add(&self.counts.left, 1);
+        self.metrics.left.inc();
         self.with_unsettled(|unsettled| {
             unsettled.left.insert(event);
         });
@@ -135,7 +164,7 @@ impl Progress {
 
     /// VOD confirmed a handle of the event.
     pub fn confirmed(&self, event: EventId) {
-        add(&self.counts.confirmed, 1);
+        self.metrics.confirmed.inc();
         self.with_unsettled(|unsettled| {
             unsettled.left.remove(&event);
             unsettled.doubtful.remove(&event);
@@ -144,7 +173,7 @@ impl Progress {
 
     /// A handle of a delivered event was not confirmed: refused, or no answer until its lease ended.
     pub fn unconfirmed(&self, event: EventId, lease_over: Instant, refused: bool) {
-        add(&self.counts.refused_confirms, usize::from(refused));
+        add_to(&self.metrics.refused_confirms, usize::from(refused));
         self.with_unsettled(|unsettled| {
             unsettled.left.remove(&event);
             // Of several handles the one that lasts longest may still hide the event.
@@ -202,12 +231,12 @@ impl Progress {
         Snapshot {
             pulled: read(&self.counts.pulled),
             posted: read(&self.counts.posted),
-            redelivered: read(&self.counts.redelivered),
+            redelivered: self.metrics.redelivered.get(),
             delivered: read(&self.counts.delivered),
             dead: read(&self.counts.dead),
-            confirmed: read(&self.counts.confirmed),
-            left: read(&self.counts.left),
-            refused_confirms: read(&self.counts.refused_confirms),
+            confirmed: self.metrics.confirmed.get(),
+            left: self.metrics.left.get(),
+            refused_confirms: self.metrics.refused_confirms.get(),
         }
     }
 
@@ -220,4 +249,8 @@ impl Progress {
 
 fn add(counter: &AtomicU64, by: usize) {
     counter.fetch_add(u64::try_from(by).unwrap_or(u64::MAX), Ordering::Relaxed);
+}
+
+fn add_to(counter: &Counter, by: usize) {
+    counter.inc_by(u64::try_from(by).unwrap_or(u64::MAX));
 }

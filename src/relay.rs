@@ -13,6 +13,7 @@ mod outlets;
 mod overview;
 mod reload;
 mod running;
+mod show;
 mod sources;
 mod start;
 mod storage;
@@ -28,10 +29,11 @@ pub use self::changes::{Changes, Tables};
 use self::outlets::{Common, Outlets};
 pub use self::overview::{Overview, Pulling, Roster};
 pub use self::reload::Reload;
-use self::running::{Running, State};
+use self::running::Running;
 pub use self::start::StartError;
 pub(crate) use self::start::client;
 use self::storage::Storage;
+use crate::admin::Board;
 use crate::config::Config;
 use crate::crash;
 use crate::exit::{self, worse};
@@ -53,6 +55,9 @@ pub struct Relay {
     outlets: Outlets,
     sources: HashMap<String, Running>,
     totals: Totals,
+    board: Arc<Board>,
+    /// The admin server and what belongs to it, which end with the relay.
+    servers: JoinSet<()>,
     fanout: watch::Sender<Arc<Fanout>>,
     /// The sources' loops.
     loops: JoinSet<End>,
@@ -91,6 +96,8 @@ impl Relay {
             gone: gone.clone(),
         };
         let mut relay = Self {
+            board: storage::board(storage.as_ref(), &totals, &stop),
+            servers: JoinSet::new(),
             config: config.clone(),
             once,
             ledger,
@@ -108,6 +115,7 @@ impl Relay {
             drain,
             gone,
         };
+        relay.serve()?;
         relay.adopt(config)?;
         if let Some(storage) = &relay.storage {
             relay.stages.spawn(storage.upkeep(relay.drain.clone()));
@@ -195,6 +203,7 @@ impl Relay {
         }
         self.config = config;
         self.show_roster();
+        self.show();
         Ok(())
     }
 
@@ -212,39 +221,6 @@ impl Relay {
                 tracing::error!(source.name = name, "the source broke down: {error}");
                 self.stop.cancel();
                 exit::INTERNAL
-            }
-        }
-    }
-
-    /// Hears what a source has to say. If VOD has refused every source since the start, nobody is
-    /// served by going on: the exit code. A source that is refused beside others that work, or later, goes
-    /// on trying, so that one account's trouble does not stop another's events.
-    fn hear(&mut self, news: News) -> Option<u8> {
-        let (News::Live { source } | News::Refused { source, .. }) = &news;
-        // A source that was retired meanwhile has no say any more.
-        let running = self.sources.get_mut(&**source)?;
-        if !Arc::ptr_eq(&running.name, source) {
-            return None;
-        }
-        match news {
-            News::Live { source } => {
-                if running.door.is_none() {
-                    tracing::info!(source.name = %source, "VOD answers");
-                }
-                running.state = State::Live;
-                self.roster.send_modify(|roster| roster.served = true);
-                None
-            }
-            News::Refused { code, .. } => {
-                if running.state != State::Live {
-                    running.state = State::Refused(code);
-                }
-                let refused = self.sources.values().map(|running| match running.state {
-                    State::Refused(code) => Some(code),
-                    State::Starting | State::Live => None,
-                });
-                let all = refused.reduce(|a, b| Some(worse(a?, b?))).flatten();
-                all.filter(|_| !self.roster.borrow().served)
             }
         }
     }

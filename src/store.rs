@@ -35,6 +35,7 @@ mod attempts;
 mod connection;
 mod error;
 mod examine;
+mod health;
 mod ledger;
 mod letter;
 mod letters;
@@ -58,6 +59,7 @@ use rusqlite::Connection;
 
 pub use self::error::StoreError;
 pub use self::examine::{Database, Examined, Ownership};
+use self::health::Health;
 pub use self::letter::{DeadLetter, GivenUp};
 pub use self::letters::{Buried, LetterFilter, LetterKey};
 use self::owner::Owner;
@@ -100,6 +102,7 @@ struct Shared {
     spool: Mutex<SpoolStats>,
     commits: AtomicU64,
     log_bytes: AtomicU64,
+    health: Health,
 }
 
 impl Store {
@@ -176,6 +179,7 @@ impl Store {
             spool: Mutex::default(),
             commits: AtomicU64::new(0),
             log_bytes: AtomicU64::new(0),
+            health: Health::default(),
         });
         spool::refresh(&connection, &shared)
             .map_err(|error| StoreError::sqlite("read", shared.place.database(), &error))?;
@@ -184,6 +188,11 @@ impl Store {
         let reader = Reader::start(reading, shared.clone()).map_err(no_thread)?;
         let writer = Writer::start(connection, shared.clone(), at_end).map_err(no_thread)?;
         Ok(Self { reader, writer, shared, _owner: owner })
+    }
+
+    /// Why the store does not take what it is given, if it does not.
+    pub fn trouble(&self) -> Option<StoreError> {
+        self.shared.health.trouble()
     }
 
     /// How many transactions have been written and synced; each serves one or many callers.

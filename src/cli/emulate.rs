@@ -21,6 +21,7 @@ Nothing is done:
   garbage         HTTP 200 with a text that is not JSON
   throttle        the error RequestLimitExceeded
   internal-error  the error InternalError
+  refuse          the error UnauthorizedOperation
 It is done, but the client does not see it, or sees it late:
   truncate        the connection ends in the middle of the answer
   stall           the answer comes after --stall

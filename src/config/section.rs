@@ -154,13 +154,6 @@ impl<'a> Section<'a> {
         !self.context.report.borrow().has_mistake(&self.path_of(key))
     }
 
-    /// Takes note of a key that the contract knows but this version does not have yet.
-    pub(super) fn unavailable(&self, key: &str, right: &str) {
-        if self.has(key) {
-            self.misplaced(key, "is not available in this version of vod-relay", right);
-        }
-    }
-
     /// Reports a key that is right in itself, but not here.
     pub(super) fn misplaced(&self, key: &str, problem: &str, right: &str) {
         // Known from here on, but not among the keys that a typing slip is told of.

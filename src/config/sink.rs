@@ -18,6 +18,8 @@ pub struct SinkConfig {
     /// After how many tries of one event it is given up and becomes a dead letter; absent means
     /// never. Tries are counted over redeliveries and restarts.
     pub max_attempts: Option<u64>,
+    /// Whether the relay is not ready while the sink is down.
+    pub required: bool,
     /// What it is and how it delivers.
     pub kind: Kind,
 }
@@ -28,6 +30,7 @@ pub(super) struct Draft<'a> {
     pub(super) sources: Option<Vec<String>>,
     pub(super) rule: Rule,
     pub(super) max_attempts: Option<u64>,
+    pub(super) required: bool,
     /// `None` after a mistake.
     pub(super) kind: Option<Kind>,
 }
@@ -41,7 +44,8 @@ impl<'a> Draft<'a> {
         }
         let rule = Rule { events: read_events(&section), when: section.conditions("when") };
         let max_attempts = read_max_attempts(&section);
-        Self { section, sources, rule, max_attempts, kind }
+        let required = section.boolean("required", true);
+        Self { section, sources, rule, max_attempts, required, kind }
     }
 
     /// Whether the sink takes events from this source.
@@ -51,12 +55,12 @@ impl<'a> Draft<'a> {
 
     pub(super) fn finish(self) -> Option<SinkConfig> {
         let name = self.section.name().to_owned();
-        let Self { section, sources, rule, max_attempts, kind } = self;
+        let Self { section, sources, rule, max_attempts, required, kind } = self;
         // Without its type nobody can tell which other keys are right.
         if section.has("type") && section.is_right("type") {
             section.finish();
         }
-        Some(SinkConfig { name, sources, rule, max_attempts, kind: kind? })
+        Some(SinkConfig { name, sources, rule, max_attempts, required, kind: kind? })
     }
 }
 

@@ -40,7 +40,7 @@ impl SourceConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceKind {
     /// Events are pulled from a reliable-callback queue.
-    Pull(PullConfig),
+    Pull(Box<PullConfig>),
     /// Events are posted by VOD as normal callbacks.
     Callback(CallbackConfig),
 }
@@ -111,7 +111,7 @@ impl<'a> Draft<'a> {
             Some(Type::Pull) => {
                 section.foreign(callback::KEYS, "type = \"callback\"");
                 let (times, config) = pull::read(&section);
-                (Some(times), config.map(SourceKind::Pull))
+                (Some(times), config.map(|pull| SourceKind::Pull(Box::new(pull))))
             }
             Some(Type::Callback) => {
                 section.foreign(pull::KEYS, "type = \"pull\"");

@@ -78,6 +78,7 @@ fn instead(
             error("RequestLimitExceeded", "the requests exceed the limit of 100 in a second")
         }
         FaultKind::InternalError => error("InternalError", "service internal error"),
+        FaultKind::Refuse => error("UnauthorizedOperation", "the request is not authorized by CAM"),
         FaultKind::Truncate | FaultKind::Stall | FaultKind::LostPull | FaultKind::LostConfirm => {
             return None;
         }
@@ -111,7 +112,8 @@ async fn afterwards(
         | FaultKind::Reset
         | FaultKind::Garbage
         | FaultKind::Throttle
-        | FaultKind::InternalError => return,
+        | FaultKind::InternalError
+        | FaultKind::Refuse => return,
     }
     control.tally().fault(fault);
 }

@@ -15,6 +15,7 @@ use super::action::Action;
 /// | `garbage` | HTTP 200 with a text that is not JSON | nothing |
 /// | `throttle` | the error `RequestLimitExceeded` | nothing |
 /// | `internal-error` | the error `InternalError` | nothing |
+/// | `refuse` | the error `UnauthorizedOperation`, as if the rights were taken away | nothing |
 /// | `truncate` | the connection ends in the middle of the answer | leased, or confirmed |
 /// | `stall` | the answer comes late, after `--stall` | leased, or confirmed, before the wait |
 /// | `lost-pull` | the connection ends without an answer | leased; only pulls that lease something |
@@ -33,6 +34,8 @@ pub enum FaultKind {
     Throttle,
     /// `InternalError`, with nothing done.
     InternalError,
+    /// `UnauthorizedOperation`, with nothing done.
+    Refuse,
     /// Done, but the answer is cut off.
     Truncate,
     /// Done, but the answer comes late.
@@ -45,12 +48,13 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All kinds, in the order in which the dice are thrown.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Http500,
         Self::Reset,
         Self::Garbage,
         Self::Throttle,
         Self::InternalError,
+        Self::Refuse,
         Self::Truncate,
         Self::Stall,
         Self::LostPull,
@@ -65,6 +69,7 @@ impl FaultKind {
             Self::Garbage => "garbage",
             Self::Throttle => "throttle",
             Self::InternalError => "internal-error",
+            Self::Refuse => "refuse",
             Self::Truncate => "truncate",
             Self::Stall => "stall",
             Self::LostPull => "lost-pull",
@@ -82,6 +87,7 @@ impl FaultKind {
             | Self::Garbage
             | Self::Throttle
             | Self::InternalError
+            | Self::Refuse
             | Self::Truncate
             | Self::Stall => true,
         }

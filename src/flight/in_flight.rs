@@ -126,7 +126,9 @@ impl InFlight {
     ) -> Arc<Flight> {
         let id = event.id();
         let flight = Flight::leased(event, self.clone(), lease, place, sinks);
-        self.flights().insert(id, flight.clone());
+        if self.flights().insert(id, flight.clone()).is_none() {
+            self.progress.took_off();
+        }
         flight
     }
 
@@ -144,7 +146,9 @@ impl InFlight {
 
     /// Takes an event off the list. From now on no new lease can join it.
     pub(super) fn land(&self, id: EventId) {
-        self.flights().remove(&id);
+        if self.flights().remove(&id).is_some() {
+            self.progress.landed();
+        }
     }
 
     fn flights(&self) -> MutexGuard<'_, HashMap<EventId, Arc<Flight>>> {

@@ -1,31 +1,45 @@
-//! What a lane says in the log. Failures that repeat are counted instead of printed.
+//! What a lane says: to the log, where failures that repeat are counted instead of printed, and to
+//! those who watch how its sink fares.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::job::Job;
+use crate::progress::SinkProgress;
 use crate::quiet::Quiet;
 
 /// What to do about a sink that is slower than the lease.
 pub(super) const REMEDY: &str = "if this sink needs longer than the lease, set ack = \"spooled\" for \
                                  the source";
 
-/// The log of one lane.
+/// What one lane says.
 #[derive(Debug)]
 pub(super) struct Report {
     sink: Arc<str>,
+    progress: Arc<SinkProgress>,
     failures: Quiet,
     expiries: Quiet,
     refusals: Quiet,
 }
 
 impl Report {
-    pub(super) fn new(sink: Arc<str>) -> Self {
+    pub(super) fn new(sink: Arc<str>, progress: Arc<SinkProgress>) -> Self {
         let (failures, expiries, refusals) = Default::default();
-        Self { sink, failures, expiries, refusals }
+        Self { sink, progress, failures, expiries, refusals }
+    }
+
+    /// A call has ended, in whatever way.
+    pub(super) fn called(&self, took: Duration) {
+        self.progress.took(took);
+    }
+
+    /// Whether the sink counts as down now.
+    pub(super) fn down(&self, is_down: bool) {
+        self.progress.set_down(is_down);
     }
 
     pub(super) fn delivered(&self, job: &Job, took: Duration) {
+        self.progress.delivered();
         let event = job.flight.event();
         let fields = event.fields();
         tracing::info!(
@@ -53,6 +67,7 @@ impl Report {
 
     /// A try failed; `again` says whether there is another within this lease, or from the spool.
     pub(super) fn failed(&self, job: &Job, reason: &str, again: bool) {
+        self.progress.failed(reason);
         let Some(left_out) = self.failures.ask() else { return };
         let event = job.flight.event();
         tracing::warn!(
@@ -68,6 +83,7 @@ impl Report {
 
     /// The lease ran out while the event waited.
     pub(super) fn expired(&self, job: &Job) {
+        self.progress.expired();
         let Some(left_out) = self.expiries.ask() else { return };
         let event = job.flight.event();
         tracing::warn!(
@@ -84,6 +100,17 @@ impl Report {
 
     /// The sink does not want the event; `kept` says whether it is a dead letter now.
     pub(super) fn refused(&self, job: &Job, reason: &str, kept: bool) {
+        self.progress.refused(reason, kept);
+        self.refusal(job, reason, kept);
+    }
+
+    /// The event failed once too often, and is a dead letter now.
+    pub(super) fn given_up(&self, job: &Job, reason: &str) {
+        self.progress.given_up(reason);
+        self.refusal(job, reason, true);
+    }
+
+    fn refusal(&self, job: &Job, reason: &str, kept: bool) {
         let Some(left_out) = self.refusals.ask() else { return };
         let event = job.flight.event();
         tracing::error!(

@@ -52,10 +52,10 @@ impl Worker {
         share: Arc<AtomicUsize>,
         parts: Parts,
     ) -> Self {
-        let Parts { ledger, applications, max_attempts, closing, gone } = parts;
+        let Parts { ledger, applications, progress, max_attempts, closing, gone } = parts;
         Self {
             limits: sink.limits(),
-            report: Report::new(name.clone()),
+            report: Report::new(name.clone(), progress),
             name,
             sink,
             ledger,
@@ -208,6 +208,7 @@ impl Worker {
             retry_after: None,
         });
         let now = time::now();
+        self.report.called(now - started);
         for (mut job, ending) in jobs.into_iter().zip(endings) {
             self.known.finish(&job);
             if ending.is_noted() {
@@ -225,7 +226,7 @@ impl Worker {
                 }
                 Ending::GivenUp { reason } => {
                     self.fails(&reason, now);
-                    self.report.refused(&job, &reason, true);
+                    self.report.given_up(&job, &reason);
                     job.failure = Some(reason);
                     job.settle(Verdict::Dead);
                 }
@@ -243,6 +244,7 @@ impl Worker {
             }
         }
         self.queue.release(|job| !self.known.is_underway(job));
+        self.report.down(self.gate.is_shut());
     }
 
     fn works(&mut self) {

@@ -22,6 +22,8 @@ pub struct Vitals {
     pub answered: Option<Answered>,
     /// What keeps events from coming; `None` after a good answer.
     pub trouble: Option<Trouble>,
+    /// The last failure of a pull, over or not, and when it happened.
+    pub last_error: Option<(String, SystemTime)>,
 }
 
 /// A moment on both clocks.
@@ -62,7 +64,10 @@ impl Pulse {
     pub fn answered(&self) {
         let at = time::now();
         let answered = Some(Answered { at, wall: time::wall_clock() });
-        *self.lock() = Some(Vitals { turned: at, heard: Some(at), answered, trouble: None });
+        let mut vitals = self.lock();
+        let last_error = vitals.take().and_then(|before| before.last_error);
+        let heard = Some(at);
+        *vitals = Some(Vitals { turned: at, heard, answered, trouble: None, last_error });
     }
 
     /// VOD refuses; the next pull is due at `next`.
@@ -102,8 +107,14 @@ impl Pulse {
             TroubleKind::Unreachable => before.and_then(|vitals| vitals.heard),
         };
         let answered = before.and_then(|vitals| vitals.answered);
+        let last_error = match kind {
+            TroubleKind::NoRoom => before.and_then(|vitals| vitals.last_error.clone()),
+            TroubleKind::Refused | TroubleKind::Failing | TroubleKind::Unreachable => {
+                Some((message.clone(), now.wall))
+            }
+        };
         let trouble = Some(Trouble { kind, message, since });
-        *vitals = Some(Vitals { turned, heard, answered, trouble });
+        *vitals = Some(Vitals { turned, heard, answered, trouble, last_error });
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Vitals>> {
@@ -144,5 +155,10 @@ mod tests {
         assert_eq!(refused.heard, Some(next + Duration::from_secs(300)));
         assert_eq!(refused.turned, next + Duration::from_secs(300));
         assert_eq!(refused.trouble.unwrap().since.at, time::now());
+
+        pulse.paused("no room", next);
+        pulse.answered();
+        let well = pulse.vitals().unwrap();
+        assert_eq!(well.last_error.unwrap().0, "unknown key", "what was is still told");
     }
 }

@@ -3,19 +3,21 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Progress, Snapshot, Vitals};
+use super::{Progress, SinkProgress, Snapshot, Vitals};
+use crate::metrics::Metrics;
 
 /// The counts of all sources, to be read at any time.
 #[derive(Debug, Clone)]
 pub struct Totals {
     once: bool,
+    metrics: Arc<Metrics>,
     sources: Arc<Mutex<HashMap<String, Arc<Progress>>>>,
 }
 
 impl Totals {
     /// No sources yet. `once` is for a run that ends.
     pub fn new(once: bool) -> Self {
-        Self { once, sources: Arc::default() }
+        Self { once, metrics: Arc::default(), sources: Arc::default() }
     }
 
     /// The sum over all sources now.
@@ -42,8 +44,25 @@ impl Totals {
     /// The progress of a source, the same one when it starts again after a reload.
     pub fn of(&self, source: &str) -> Arc<Progress> {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let once = self.once;
-        let new = || Arc::new(if once { Progress::of_one_run() } else { Progress::default() });
-        sources.entry(source.to_owned()).or_insert_with(new).clone()
+        if let Some(progress) = sources.get(source) {
+            return progress.clone();
+        }
+        let counts = self.metrics.source(source);
+        let progress = match self.once {
+            true => Progress::of_one_run(counts),
+            false => Progress::new(counts),
+        };
+        sources.entry(source.to_owned()).or_insert(Arc::new(progress)).clone()
+    }
+
+    /// How a sink fares that was just opened. Its events count together with those of sinks of the
+    /// same name before it.
+    pub fn sink(&self, name: &str) -> Arc<SinkProgress> {
+        Arc::new(SinkProgress::new(self.metrics.sink(name)))
+    }
+
+    /// Everything that is counted and measured.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 }

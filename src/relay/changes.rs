@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::{Config, Log, Relay};
+use crate::config::{Admin, Config, Log, Relay};
 
 /// What a reload has changed, in the words of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,7 +36,12 @@ impl Changes {
         Self {
             sources: Tables::between(&old.sources, &new.sources, |source| &source.name),
             sinks: Tables::between(&old.sinks, &new.sinks, |sink| &sink.name),
-            keys: [relay_keys(&old.relay, &new.relay), log_keys(&old.log, &new.log)].concat(),
+            keys: [
+                relay_keys(&old.relay, &new.relay),
+                log_keys(&old.log, &new.log),
+                admin_keys(old.admin.as_ref(), new.admin.as_ref()),
+            ]
+            .concat(),
             left: Vec::new(),
         }
     }
@@ -70,6 +75,19 @@ fn relay_keys(old: &Relay, new: &Relay) -> Vec<&'static str> {
 
 fn log_keys(old: &Log, new: &Log) -> Vec<&'static str> {
     different(&[("log.format", old.format == new.format), ("log.level", old.level == new.level)])
+}
+
+/// The keys of `[admin]` that differ and that a reload can change: those of a server that stays
+/// where it is.
+fn admin_keys(old: Option<&Admin>, new: Option<&Admin>) -> Vec<&'static str> {
+    let Some((old, new)) = old.zip(new).filter(|(old, new)| old.listen == new.listen) else {
+        return Vec::new();
+    };
+    let keys = [
+        ("admin.token", old.token == new.token),
+        ("admin.backlog_interval", old.backlog_interval == new.backlog_interval),
+    ];
+    different(&keys)
 }
 
 fn different(keys: &[(&'static str, bool)]) -> Vec<&'static str> {

@@ -12,7 +12,7 @@ use crate::config::{Config, SinkConfig};
 use crate::fanout::Fanout;
 use crate::lane::{self, Health, Lane};
 use crate::ledger::Ledger;
-use crate::progress::Totals;
+use crate::progress::{SinkProgress, Totals};
 use crate::sink::{Kind, OpenError, Sink};
 use crate::spool::{self, Feed, Spool};
 
@@ -108,6 +108,11 @@ impl Outlets {
         Fanout::new(config.router(), lanes.map(|outlet| outlet.lane.clone()).collect())
     }
 
+    /// How the sink of this name fares.
+    pub(super) fn progress(&self, name: &str) -> Option<&Arc<SinkProgress>> {
+        self.by_name.get(name).map(|outlet| outlet.lane.progress())
+    }
+
     /// How each sink fares, in the order of their names.
     pub(super) fn health(&self) -> Vec<(Arc<str>, Arc<Health>)> {
         let lanes = self.by_name.values().map(|outlet| &outlet.lane);
@@ -134,6 +139,7 @@ impl Outlets {
         let Common { ledger, spool, totals, stop, drain, gone } = self.common.clone();
         let parts = lane::Parts {
             ledger: ledger.clone(),
+            progress: totals.sink(&config.name),
             applications: self.applications.clone(),
             max_attempts: config.max_attempts,
             closing: stop.clone(),

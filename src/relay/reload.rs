@@ -46,6 +46,7 @@ impl Relay {
                     .to_owned(),
             );
         }
+        self.keep_admin_address(&mut config, &mut changes);
         self.adopt(config)?;
         Ok(changes)
     }

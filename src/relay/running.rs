@@ -5,8 +5,12 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::Relay;
 use super::overview::Pulling;
+use crate::admin::SourceFace;
 use crate::config::{SourceConfig, SourceKind};
+use crate::exit::worse;
+use crate::source::News;
 use crate::source::callback::Door;
 
 /// A source that runs.
@@ -21,6 +25,8 @@ pub(super) struct Running {
     pub(super) state: State,
     /// What is known of it outside, if it pulls.
     pub(super) pulling: Option<Pulling>,
+    /// What others see of it.
+    pub(super) face: SourceFace,
 }
 
 /// How VOD has met a source so far.
@@ -48,5 +54,40 @@ impl Running {
             door.closing().cancel();
         }
         self.retire.cancel();
+    }
+}
+
+impl Relay {
+    /// Hears what a source has to say. If VOD has refused every source since the start, nobody is
+    /// served by going on: the exit code. A source that is refused beside others that work, or
+    /// later, goes on trying, so that one account's trouble does not stop another's events.
+    pub(super) fn hear(&mut self, news: News) -> Option<u8> {
+        let (News::Live { source } | News::Refused { source, .. }) = &news;
+        // A source that was retired meanwhile has no say any more.
+        let running = self.sources.get_mut(&**source)?;
+        if !Arc::ptr_eq(&running.name, source) {
+            return None;
+        }
+        match news {
+            News::Live { source } => {
+                if running.door.is_none() {
+                    tracing::info!(source.name = %source, "VOD answers");
+                }
+                running.state = State::Live;
+                self.roster.send_modify(|roster| roster.served = true);
+                None
+            }
+            News::Refused { code, .. } => {
+                if running.state != State::Live {
+                    running.state = State::Refused(code);
+                }
+                let refused = self.sources.values().map(|running| match running.state {
+                    State::Refused(code) => Some(code),
+                    State::Starting | State::Live => None,
+                });
+                let all = refused.reduce(|a, b| Some(worse(a?, b?))).flatten();
+                all.filter(|_| !self.roster.borrow().served)
+            }
+        }
     }
 }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::running::{Running, State};
 use super::start::{StartError, client};
 use super::{Relay, overview};
+use crate::admin::SourceFace;
 use crate::config::{Ack, CallbackConfig, Config, PullConfig, SourceConfig, SourceKind};
 use crate::confirm::{Confirmer, Replier};
 use crate::flight::{self, InFlight};
@@ -64,7 +65,8 @@ impl Relay {
         match &source.kind {
             SourceKind::Pull(pull) => {
                 let client = client(source, pull)?;
-                Ok(Way::Pull(Box::new(pull.clone()), Arc::new(client)))
+                let client = client.counted(self.totals.metrics().calls(&source.name));
+                Ok(Way::Pull(pull.clone(), Arc::new(client)))
             }
             SourceKind::Callback(callback) => {
                 let door = self.door(&source.name, callback)?;
@@ -124,9 +126,15 @@ impl Relay {
             retire: retire.clone(),
         };
         let door = way.door().cloned();
-        let pulling = match &way {
-            Way::Pull(pull, _) => Some(overview::Pulling::of(pull, &parts.in_flight)),
-            Way::Callback(..) => None,
+        let (face, pulling) = match &way {
+            Way::Pull(pull, client) => (
+                SourceFace::pulling(&config, pull, client.clone()),
+                Some(overview::Pulling::of(pull, &parts.in_flight)),
+            ),
+            Way::Callback(callback, door) => {
+                let address = format!("http://{}{}", door.address(), callback.path);
+                (SourceFace::listening(&config, address), None)
+            }
         };
         let id = match way {
             Way::Pull(pull, client) => {
@@ -148,7 +156,7 @@ impl Relay {
         };
         self.names.insert(id, name.clone());
         let state = State::Starting;
-        let running = Running { name, config, door, retire, state, pulling };
+        let running = Running { name, config, door, retire, state, pulling, face };
         self.sources.insert(running.config.name.clone(), running);
     }
 }

@@ -23,6 +23,17 @@ pub enum StartError {
          vod-relay runs; restart vod-relay to apply it"
     )]
     StateDir,
+    /// The admin server's address cannot be had.
+    #[error(
+        "admin.listen: cannot listen on {listen}: {error}; end what listens there, or give another \
+         address"
+    )]
+    Admin {
+        /// The address.
+        listen: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
     /// A sink cannot be opened.
     #[error(transparent)]
     Sink(#[from] OpenError),
@@ -80,7 +91,8 @@ impl StartError {
         match self {
             Self::Store(
                 StoreError::NoSpace { .. } | StoreError::Failed { .. } | StoreError::Gone,
-            ) => exit::INTERNAL,
+            )
+            | Self::Admin { .. } => exit::INTERNAL,
             Self::Listen { error, .. } if error.kind() != io::ErrorKind::PermissionDenied => {
                 exit::INTERNAL
             }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::Board;
 use crate::config;
 use crate::ledger::Ledger;
+use crate::progress::Totals;
 use crate::spool::{Bounds, Spool};
 use crate::store::{Store, StoreError};
 
@@ -67,6 +69,17 @@ impl Storage {
         keep_small(&self.store).await;
         self.store.spool_stats().events
     }
+}
+
+/// What others may see of a relay that starts.
+pub(super) fn board(
+    storage: Option<&Storage>,
+    totals: &Totals,
+    stop: &CancellationToken,
+) -> Arc<Board> {
+    let store = storage.map(|storage| &storage.store);
+    let spool = storage.map(|storage| &storage.spool);
+    Board::new(totals.clone(), store, spool, stop.clone())
 }
 
 /// The bounds that a configuration sets.

@@ -67,6 +67,7 @@ impl Answers {
         let mut leased = Vec::with_capacity(pulled.events.len());
         for (event, handle) in pulled.events {
             let event = self.conversion.apply(event);
+            self.in_flight.progress().received(event.event_type());
             fresh += usize::from(!self.in_flight.progress().was_left(event.id()));
             leased.push((event, Lease { claim: Claim::Handle(handle), ends, over }));
         }

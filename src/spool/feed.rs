@@ -258,7 +258,10 @@ impl Feed {
         let letter = DeadLetter::of(&event, &source, self.parts.lane.name(), given_up);
         let letter = DeadLetter { text, ..letter };
         let verdict = match self.parts.ledger.bury(letter).await {
-            Burial::Kept => Verdict::Dead,
+            Burial::Kept => {
+                self.parts.lane.progress().too_old();
+                Verdict::Dead
+            }
             Burial::Impossible => Verdict::LEFT,
         };
         self.sent += 1;

@@ -1,5 +1,6 @@
 //! Dead letters: events that a sink refused for good, kept for a person to look at and replay.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -84,6 +85,22 @@ impl Store {
     /// The store cannot be read.
     pub async fn dead_letter_total(&self) -> Result<Total, StoreError> {
         self.reader.read(|connection| total(connection, "dead_letters")).await
+    }
+
+    /// How many dead letters there are of each sink that has any.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub async fn dead_letters_by_sink(&self) -> Result<Vec<(Arc<str>, u64)>, StoreError> {
+        let read = |connection: &Connection| {
+            let mut count = connection.prepare_cached(
+                "SELECT name, count(*) FROM dead_letters JOIN names ON name_id = sink_id
+                 GROUP BY sink_id ORDER BY name",
+            )?;
+            count.query_map([], |row| Ok((names::read(row, 0)?, value::count(row, 1)?)))?.collect()
+        };
+        self.reader.read(read).await
     }
 
     /// Removes dead letters whose events have now been delivered, and notes that in the ledger, all

@@ -19,6 +19,16 @@ const LOG_MAX: u64 = 1 << 30;
 
 /// Refuses `bytes` more if the disk has no room for them.
 pub(super) fn check(tables: &Tables<'_>, bytes: u64) -> Result<(), Fault> {
+    let room = look_for(tables, bytes);
+    let refused = match &room {
+        Err(Fault::Refused(error)) => Some(error.clone()),
+        Err(Fault::Sqlite(_)) | Ok(()) => None,
+    };
+    tables.shared.health.looked_for_room(refused);
+    room
+}
+
+fn look_for(tables: &Tables<'_>, bytes: u64) -> Result<(), Fault> {
     let shared = tables.shared;
     let no_space = |reason| {
         Err(Fault::Refused(StoreError::NoSpace { dir: shared.place.dir().into(), reason }))

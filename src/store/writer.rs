@@ -196,6 +196,7 @@ impl Desk {
             self.check_in();
         }
         let outcome = self.transact(group).map_err(|fault| fault.at("write to", &self.shared));
+        self.shared.health.wrote(outcome.as_ref().err());
         match &outcome {
             Ok(()) => {
                 self.shared.count_commit();

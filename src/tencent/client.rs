@@ -21,6 +21,7 @@ use super::tc3;
 use super::wire::{Raw, Wire};
 use crate::event::Handle;
 use crate::http::ClientError;
+use crate::metrics::Calls;
 use crate::time::{self, Instant};
 
 /// The API's version that all facts here are of.
@@ -54,6 +55,7 @@ pub struct Client {
     pulls: Limiter,
     confirms: Limiter,
     others: Limiter,
+    calls: Calls,
 }
 
 /// A pull that VOD answered.
@@ -91,8 +93,20 @@ impl Client {
         let wire = Wire::new(settings.endpoint.clone(), settings.request_timeout)?;
         let limiter = || Limiter::new(settings.max_requests_per_second);
         let (pulls, confirms, others) = (limiter(), limiter(), limiter());
-        let skew = Skew::default();
-        Ok(Self { wire, credentials, skew, pulls, confirms, others, settings })
+        let (skew, calls) = (Skew::default(), Calls::default());
+        Ok(Self { wire, credentials, skew, pulls, confirms, others, calls, settings })
+    }
+
+    /// The same, with its calls counted.
+    #[must_use]
+    pub fn counted(mut self, calls: Calls) -> Self {
+        self.calls = calls;
+        self
+    }
+
+    /// When the credentials at hand expire, if they do.
+    pub fn credentials_expire(&self) -> Option<Instant> {
+        self.credentials.expire()
     }
 
     /// Leases up to 16 events. Nothing to pull is an empty answer, whichever way VOD says it.
@@ -190,12 +204,17 @@ impl Client {
                 () = stop.cancelled() => return Err(cancelled()),
             };
             let (sent, skew) = (time::now(), self.skew.seconds());
-            let response = tokio::select! {
-                biased;
-                response = self.send(action, body, &credential) => response?,
-                () = stop.cancelled() => return Err(cancelled()),
+            let exchange = async {
+                let response = tokio::select! {
+                    biased;
+                    response = self.send(action, body, &credential) => response?,
+                    () = stop.cancelled() => return Err(cancelled()),
+                };
+                self.wire.read(action, response, sent).await
             };
-            let Raw { content, headers, sent } = self.wire.read(action, response, sent).await?;
+            let raw = exchange.await;
+            self.calls.ended(action, Raw::outcome(&raw), sent.elapsed());
+            let Raw { content, headers, sent } = raw?;
             let error = match content {
                 Ok(content) => return Ok(Reply { content, sent }),
                 Err(error) => error,

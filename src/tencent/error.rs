@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::credential::CredentialError;
+use crate::metrics::CallOutcome;
 
 /// What a failure asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,21 @@ pub enum Class {
     Permanent,
     /// The relay stops and gave the call up before VOD began to answer.
     Cancelled,
+}
+
+impl From<Class> for CallOutcome {
+    fn from(class: Class) -> Self {
+        match class {
+            Class::Transient => Self::Transient,
+            Class::Throttled => Self::Throttled,
+            Class::Clock => Self::Clock,
+            Class::Token => Self::Token,
+            Class::Credentials => Self::Credentials,
+            Class::Parameter => Self::Parameter,
+            Class::Permanent => Self::Permanent,
+            Class::Cancelled => Self::Cancelled,
+        }
+    }
 }
 
 impl Class {

@@ -5,9 +5,10 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode, Url};
 
-use super::answer::Content;
+use super::answer::{Content, is_empty_queue};
 use super::error::{CallError, Class};
 use crate::http::{self, ClientError};
+use crate::metrics::CallOutcome;
 use crate::time::{self, Instant};
 
 /// The most of an answer that is read. Sixteen events of a megabyte each are far beyond what VOD
@@ -35,6 +36,18 @@ pub(super) struct Raw {
     pub(super) headers: HeaderMap,
     /// When it was asked for.
     pub(super) sent: Instant,
+}
+
+impl Raw {
+    /// How a call ended. An empty queue is no failure.
+    pub(super) fn outcome(answer: &Result<Self, CallError>) -> CallOutcome {
+        let failure = match answer {
+            Ok(raw) => raw.content.as_ref().err(),
+            Err(error) => Some(error),
+        };
+        let failure = failure.filter(|error| !is_empty_queue(error));
+        failure.map_or(CallOutcome::Ok, |error| error.class.into())
+    }
 }
 
 impl Wire {

@@ -19,7 +19,7 @@ const MINIMAL: &str = "[sources.main]\n[sinks.app]\ntype = \"stdout\"\n";
 fn variables(name: &str) -> Option<String> {
     match name {
         "VOD_SECRET_ID" => Some("AKIDexample".to_owned()),
-        "VOD_SECRET_KEY" | "APP_TOKEN" => Some(secrets::SENTINEL.to_owned()),
+        "VOD_SECRET_KEY" | "APP_TOKEN" | "ADMIN_TOKEN" => Some(secrets::SENTINEL.to_owned()),
         "VOD_SIGN_KEY" => Some(secrets::SIGN_KEY.to_owned()),
         "APP_SIGNING_SECRET" => Some(secrets::SIGNING_SECRET.to_owned()),
         // What a variable holds cannot change the structure of the file.
@@ -65,7 +65,12 @@ fn the_least_configuration_has_all_defaults() {
     let sink = &config.sinks[0];
     assert_eq!((sink.name.as_str(), sink.sources.as_ref()), ("app", None));
     assert_eq!((sink.rule.events.as_ref(), sink.rule.when.len()), (None, 0));
+    assert!(sink.required);
     assert!(config.warnings.is_empty());
+    assert_eq!(config.admin, None);
+    let admin = parse(&format!("{MINIMAL}[admin]\n")).unwrap().admin.unwrap();
+    assert_eq!(admin.listen.to_string(), "127.0.0.1:9187");
+    assert_eq!((admin.token, admin.backlog_interval), (None, None));
 }
 
 #[test]
@@ -123,7 +128,7 @@ fn the_effective_configuration_is_the_same_configuration() {
         let again = parse(&again).unwrap();
         assert_eq!(again.effective(), config.effective());
         let masked = |name: &str| match name {
-            "VOD_SECRET_KEY" | "APP_TOKEN" => Some("********".to_owned()),
+            "VOD_SECRET_KEY" | "APP_TOKEN" | "ADMIN_TOKEN" => Some("********".to_owned()),
             name => variables(name),
         };
         let mut expected = Config::parse("config.toml", &text, &masked).unwrap();

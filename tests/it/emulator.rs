@@ -289,6 +289,7 @@ async fn faults_that_do_nothing_are_seen_and_lease_nothing() {
         (FaultKind::Garbage, 200, None),
         (FaultKind::Throttle, 200, Some("RequestLimitExceeded")),
         (FaultKind::InternalError, 200, Some("InternalError")),
+        (FaultKind::Refuse, 200, Some("UnauthorizedOperation")),
     ] {
         world.control.set_faults(Faults::always(kind));
         let answer = world.call("PullEvents", "{}").await;
@@ -300,8 +301,8 @@ async fn faults_that_do_nothing_are_seen_and_lease_nothing() {
     assert!(error.is_request(), "{error:?}");
     let state = world.state();
     assert_eq!((state.counts.leased, state.counts.handed_out), (0, 0));
-    assert_eq!(state.faults.values().sum::<u64>(), 5);
-    assert_eq!(state.calls.get("PullEvents"), Some(&5));
+    assert_eq!(state.faults.values().sum::<u64>(), 6);
+    assert_eq!(state.calls.get("PullEvents"), Some(&6));
 
     world.control.set_faults(Faults::default());
     assert_eq!(texts_of(&world.pull().await), [sample(0)]);

@@ -18,4 +18,5 @@ mod systemd;
 mod tc3;
 mod tidy;
 mod tool;
+mod watching;
 mod world;

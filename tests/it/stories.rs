@@ -1,5 +1,6 @@
 //! Stories of the whole program: what its users rely on.
 
+mod admin;
 mod bounds;
 mod callback;
 mod chaos;

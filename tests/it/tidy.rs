@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LINES_MAX: usize = 300;
 
 /// Files that are larger for now, and how far they may go.
-const LARGER: [(&str, usize); 1] = [("src/source/pull_loop.rs", 330)];
+const LARGER: [(&str, usize); 1] = [("src/source/pull_loop.rs", 303)];
 
 /// What a module may import although it does not stand below it.
 const EXCEPTIONS: [(&str, &str, &str); 3] = [

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use vod_relay::event::{Event, Handle as Text};
 use vod_relay::flight::{Claim, Delivered, Flight, InFlight, Lease, Parts, Settled, Verdict};
+use vod_relay::metrics;
 use vod_relay::progress::Progress;
 use vod_relay::time::{self, Instant};
 
@@ -49,7 +50,7 @@ struct Mirror {
 impl Mirror {
     fn new(leases: usize, current: [Option<usize>; EVENTS]) -> Self {
         let (confirms, landed) = mpsc::channel(16);
-        let progress = Arc::new(Progress::of_one_run());
+        let progress = Arc::new(Progress::of_one_run(metrics::Source::default()));
         let sky = InFlight::new(Parts {
             source: "main".into(),
             capacity: 16,

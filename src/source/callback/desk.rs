@@ -204,6 +204,7 @@ impl Desk {
         room: OwnedSemaphorePermit,
     ) -> Result<(), Refusal> {
         self.in_flight.progress().posted();
+        self.in_flight.progress().received(event.event_type());
         if self.spool.as_ref().is_some_and(|spool| spool.is_full()) {
             return Err(Refusal::unavailable("the spool is full; send it again"));
         }

@@ -109,6 +109,12 @@ impl Credentials {
         self.fetch(flights).await
     }
 
+    /// When the credentials at hand expire, if there are any and they do.
+    pub fn expire(&self) -> Option<time::Instant> {
+        self.state().held.as_ref()?.term.expires()
+    }
+
+    /// Asks the providers, unless a flight has ended since `flights` were counted.
     /// Other credentials, because VOD refused these; if others have come in the meantime, those.
     ///
     /// What comes back may be equal to what was refused: then trying again is of no use.

@@ -32,6 +32,11 @@ pub struct Term {
 }
 
 impl Term {
+    /// When VOD stops accepting them; `None` if nobody knows or never.
+    pub fn expires(&self) -> Option<Instant> {
+        self.expires
+    }
+
     /// Good until they are refused.
     pub fn endless() -> Self {
         Self { renew: None, expires: None }

@@ -92,6 +92,7 @@ fn the_example_has_every_key() {
     let tables = [
         ("[relay]", ""),
         ("[log]", ""),
+        ("[admin]", ""),
         ("[sources.main]", ""),
         ("[sources.main.credentials]", ""),
         ("[sources.hook]", "type = \"callback\""),
@@ -110,7 +111,10 @@ fn the_example_has_every_key() {
         for key in known.split(", ").filter(|key| *key != "credentials") {
             // What all sinks, or all sources, have in common is shown with one of them.
             let common = ["format", "sign_key", "sign_key_file", "fallback"];
-            let common = [&common[..], &["timeout", "sources", "events", "when", "max_attempts"]];
+            let common = [
+                &common[..],
+                &["timeout", "sources", "events", "when", "max_attempts", "required"],
+            ];
             let of_sources = ["sub_app_id", "max_in_flight", "unrouted", "convert"];
             let table = match table {
                 "[sources.hook]" if of_sources.contains(&key) => "[sources.main]",

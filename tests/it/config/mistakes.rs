@@ -63,10 +63,42 @@ fn in_relay_and_log() {
             ),
         ],
     );
-    assert_eq!(
-        mistakes(&format!("{MINIMAL}[admin]\nlisten = \"127.0.0.1:9187\"\n")),
-        "4:1: admin: is not available in this version of vod-relay (remove the table)"
+}
+
+#[test]
+fn in_admin() {
+    let address = "(for example \"127.0.0.1:9187\" or \"[::1]:9187\")";
+    let remote = "can be reached from other machines (an address of this machine alone, such as \
+                  \"127.0.0.1:9187\"; or give a token or token_file that clients must show; or set \
+                  allow_remote = true if a firewall decides who gets there)";
+    each(
+        "[admin]",
+        &[
+            (
+                "listen = \"localhost:9187\"",
+                &format!("listen: \"localhost:9187\" is not an address with a port {address}"),
+            ),
+            (
+                "listen = \"127.0.0.1\"",
+                &format!("listen: \"127.0.0.1\" is not an address with a port {address}"),
+            ),
+            ("listen = \"0.0.0.0:9187\"", &format!("listen: \"0.0.0.0:9187\" {remote}")),
+            ("listen = \"[::]:9187\"", &format!("listen: \"[::]:9187\" {remote}")),
+            (
+                "backlog_interval = \"100ms\"",
+                "backlog_interval: 100ms is out of range \
+                 (a duration from 1s to 1day, for example \"1m\")",
+            ),
+        ],
     );
+    let with =
+        |keys: &str| mistakes(&format!("{MINIMAL}[admin]\nlisten = \"0.0.0.0:1\"\n{keys}\n"));
+    assert_eq!(with("token = \"sesame\""), "");
+    assert_eq!(with("allow_remote = true"), "");
+    assert!(with("token = \"\"").contains(remote), "an empty token is none");
+    let unreadable = with("token_file = \"/gone\"");
+    assert!(unreadable.starts_with("6:14: admin.token_file: cannot read /gone"), "{unreadable}");
+    assert!(!unreadable.contains(remote), "there would be a token: {unreadable}");
 }
 
 #[test]
@@ -423,8 +455,8 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
     for (line, start) in lines.iter().zip(starts) {
         assert!(line.starts_with(start), "{line}");
     }
-    let one = parse(&format!("{MINIMAL}[admin]\n")).unwrap_err().to_string();
-    assert!(one.ends_with("(remove the table)\n1 mistake in config.toml"), "{one}");
+    let one = parse(&format!("{MINIMAL}[admn]\n")).unwrap_err().to_string();
+    assert!(one.ends_with("(did you mean \"admin\"?)\n1 mistake in config.toml"), "{one}");
 }
 
 #[test]

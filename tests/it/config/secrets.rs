@@ -36,6 +36,7 @@ fn a_secret_shows_nowhere() {
         example::active().replace("\"${VOD_SECRET_KEY}\"", SENTINEL),
         example::active().replace("${VOD_SECRET_KEY}\"", SENTINEL),
         example::uncommented().replace("token = \"\"", &format!("token = \"{SENTINEL}\"")),
+        example::uncommented().replace("${ADMIN_TOKEN}", SENTINEL),
         example::uncommented().replace("Bearer ${APP_TOKEN}", SENTINEL),
         example::uncommented().replace("\"Bearer ${APP_TOKEN}\"", &format!("[\"{SENTINEL}\"]")),
         example::uncommented().replace("${VOD_SIGN_KEY}", SENTINEL),

@@ -97,12 +97,15 @@ impl Chaos {
         let seed = seed.unwrap_or_else(|| fastrand::u64(..));
         println!("VOD_RELAY_CHAOS_SEED={seed}");
         let mut dice = Rng::with_seed(seed);
+        // A refusal is for a person to mend, and is not asked about again for half a minute.
+        let passing: Vec<_> =
+            FaultKind::ALL.into_iter().filter(|kind| *kind != FaultKind::Refuse).collect();
         let world = World::with(Options {
             visibility: Duration::from_secs(3),
             hold: Duration::from_millis(200),
             stall: Duration::from_secs(1),
             seed: Some(seed),
-            faults: faults(&FaultKind::ALL, FAULTY),
+            faults: faults(&passing, FAULTY),
             ..Options::default()
         });
         let world = world.await;

@@ -12,6 +12,8 @@ use crate::cli::dead_letters::say;
 use crate::config::{Config, SinkConfig};
 use crate::lane::{self, Lane};
 use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use crate::progress::SinkProgress;
 use crate::sink::Kind;
 
 /// A sink that fails so often in a row counts as down, and is spared the rest.
@@ -82,6 +84,7 @@ impl<'a> Outlets<'a> {
         let parts = lane::Parts {
             // The letter itself is the note of what is still to be done.
             ledger: Arc::new(Ledger::in_memory()),
+            progress: Arc::new(SinkProgress::new(Metrics::default().sink(&config.name))),
             applications: self.applications.clone(),
             max_attempts: None,
             closing,

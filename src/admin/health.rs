@@ -1,0 +1,270 @@
+//! What is wrong: whether the relay is alive, and whether it is ready.
+//!
+//! Judged by the last that was heard of each part, and never by asking it: a sink that nothing is
+//! delivered to may be down and nobody knows.
+
+use std::time::{Duration, SystemTime};
+
+use super::board::{Board, SourceFace};
+use crate::config::Ack;
+use crate::progress::{SinkVitals, TroubleKind, Vitals};
+use crate::time::{self, Instant};
+
+/// VOD answers a pull of an empty queue after 5 s. With no good answer for so long, or for two
+/// thirds of a lease where times are scaled down, a source counts as cut off.
+const ANSWER_MAX: Duration = Duration::from_secs(20);
+
+/// A sink whose every call has failed for so long counts as down, however few they were.
+const FAILING_MAX: Duration = Duration::from_secs(10);
+
+/// How long a pull loop may take to turn, beside two calls that take as long as they may: the
+/// second is made when the first found out that the clocks differ.
+const TURN_MARGIN: Duration = Duration::from_secs(30);
+
+/// Something that keeps the relay from doing its work.
+#[derive(Debug, PartialEq, Eq, serde::Serialize)]
+pub(super) struct Reason {
+    /// What it is about: `source main`, `sink app`, `spool`, `store`, `relay`.
+    part: String,
+    #[serde(flatten)]
+    problem: Problem,
+}
+
+/// What is wrong with one part.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub(super) struct Problem {
+    /// In one word.
+    pub(super) problem: &'static str,
+    /// In many.
+    pub(super) message: String,
+    /// Since when, as far as is known.
+    #[serde(serialize_with = "super::status::time", skip_serializing_if = "Option::is_none")]
+    pub(super) since: Option<SystemTime>,
+}
+
+impl Problem {
+    fn new(problem: &'static str, message: impl Into<String>, since: Option<SystemTime>) -> Self {
+        Self { problem, message: message.into(), since }
+    }
+}
+
+/// What is stuck, so that only a restart helps. While the relay stops nothing is expected to turn.
+pub(super) fn stuck(board: &Board) -> Vec<Reason> {
+    if board.stopping.is_cancelled() {
+        return Vec::new();
+    }
+    let (vitals, now) = (board.totals.vitals(), time::now());
+    let shown = board.shown();
+    let stuck = shown.sources.iter().filter_map(|source| {
+        let pull = source.pull.as_ref()?;
+        let turned = vitals.get(&source.name).map_or(pull.started, |vitals| vitals.turned);
+        let still = now.saturating_duration_since(turned.max(pull.started));
+        let message = format!("the pull loop has not turned for {} s", still.as_secs());
+        let reason = Reason {
+            part: format!("source {}", source.name),
+            problem: Problem::new("stuck", message, None),
+        };
+        (still > pull.request_timeout * 2 + TURN_MARGIN).then_some(reason)
+    });
+    stuck.collect()
+}
+
+/// What keeps events from flowing.
+pub(super) fn obstacles(board: &Board) -> Vec<Reason> {
+    let (vitals, now) = (board.totals.vitals(), time::now());
+    let shown = board.shown();
+    let mut reasons = Vec::new();
+    let mut add = |part: String, problem: Option<Problem>| {
+        reasons.extend(problem.map(|problem| Reason { part, problem }));
+    };
+    if board.stopping.is_cancelled() {
+        let stops = Problem::new("stopping", "the relay stops", None);
+        add("relay".to_owned(), Some(stops));
+    }
+    if shown.sources.is_empty() {
+        let starts = Problem::new("starting", "the relay starts", None);
+        add("relay".to_owned(), Some(starts));
+    }
+    for source in &shown.sources {
+        let problem = of_source(source, vitals.get(&source.name), now);
+        add(format!("source {}", source.name), problem);
+    }
+    for sink in shown.sinks.iter().filter(|sink| sink.required) {
+        add(format!("sink {}", sink.name), of_sink(&sink.progress.vitals(), now));
+    }
+    if shown.sources.iter().any(|source| source.ack == Ack::Spooled) {
+        add("spool".to_owned(), of_spool(board));
+    }
+    let trouble = board.store().and_then(|store| store.trouble());
+    add("store".to_owned(), trouble.map(|error| Problem::new("failing", error.to_string(), None)));
+    reasons
+}
+
+/// What keeps a source's events from coming. One that listens runs only as long as it does.
+pub(super) fn of_source(
+    source: &SourceFace,
+    vitals: Option<&Vitals>,
+    now: Instant,
+) -> Option<Problem> {
+    let answer_max = (source.pull.as_ref()?.lease * 2 / 3).min(ANSWER_MAX);
+    judge_source(vitals, answer_max, now)
+}
+
+fn judge_source(vitals: Option<&Vitals>, answer_max: Duration, now: Instant) -> Option<Problem> {
+    let Some(vitals) = vitals else {
+        return Some(Problem::new("starting", "no pull has ended yet", None));
+    };
+    let is_late = vitals.answered.is_none_or(|answered| answered.at + answer_max < now);
+    let word = match vitals.trouble.as_ref().map(|trouble| trouble.kind) {
+        Some(TroubleKind::Refused) => "refused",
+        Some(TroubleKind::Unreachable) if is_late => "unreachable",
+        Some(TroubleKind::Failing) if is_late => "failing",
+        None if is_late => "silent",
+        // The pause is the relay's own wish; what is full says so itself.
+        Some(TroubleKind::NoRoom | TroubleKind::Unreachable | TroubleKind::Failing) | None => {
+            return None;
+        }
+    };
+    Some(match &vitals.trouble {
+        Some(trouble) => Problem::new(word, &trouble.message, Some(trouble.since.wall)),
+        None => {
+            let last = vitals.answered.map(|answered| answered.wall);
+            Problem::new(word, "VOD has not answered a pull since", last)
+        }
+    })
+}
+
+/// What keeps events from being delivered to a sink.
+pub(super) fn of_sink(vitals: &SinkVitals, now: Instant) -> Option<Problem> {
+    let failing = vitals.failing?;
+    if !vitals.is_down && failing.at + FAILING_MAX > now {
+        return None;
+    }
+    let message = vitals.last_error.as_ref().map_or("", |error| error.message.as_str());
+    Some(Problem::new("down", message, Some(failing.wall)))
+}
+
+fn of_spool(board: &Board) -> Option<Problem> {
+    let spool = board.spool().filter(|spool| spool.is_full())?;
+    let message =
+        format!("it holds as much as it may, {} bytes: pulling pauses", spool.bounds().bytes_max);
+    Some(Problem::new("full", message, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::admin::Shown;
+    use crate::config::Config;
+    use crate::metrics::Metrics;
+    use crate::progress::{Pulse, SinkProgress, Totals};
+    use crate::tencent::client::{Client, Settings};
+    use crate::tencent::credential::Credentials;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A source that starts now.
+    fn source() -> SourceFace {
+        let text = "[sources.main]\n[sinks.app]\ntype = \"stdout\"\n";
+        let config = Config::parse("config.toml", text, &|_| None).unwrap().sources.remove(0);
+        let pull = config.pull().unwrap();
+        let settings = Settings {
+            endpoint: pull.endpoint.clone(),
+            region: None,
+            sub_app_id: None,
+            request_timeout: pull.request_timeout,
+            max_requests_per_second: 1,
+        };
+        let client = Client::new(settings, Credentials::new(Vec::new())).unwrap();
+        SourceFace::pulling(&config, pull, Arc::new(client))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pull_loop_that_does_not_turn_is_stuck_until_it_does() {
+        let (totals, stop) = (Totals::new(false), CancellationToken::new());
+        let board = Board::new(totals.clone(), None, None, stop.clone());
+        assert_eq!(obstacles(&board)[0].part, "relay", "nothing runs yet");
+        board.show(Shown { sources: vec![source()], ..Shown::default() });
+        let bound = SECOND * 20 + TURN_MARGIN;
+        tokio::time::advance(bound).await;
+        assert_eq!(stuck(&board), []);
+        tokio::time::advance(SECOND).await;
+        assert_eq!(stuck(&board)[0].part, "source main", "it has not turned once");
+        assert_eq!(obstacles(&board)[0].problem.problem, "starting");
+        let next = time::now() + SECOND * 300;
+        totals.of("main").pulse().refused("unknown key".to_owned(), next);
+        tokio::time::advance(SECOND * 300 + bound).await;
+        assert_eq!(stuck(&board), [], "it has said how long it waits");
+        tokio::time::advance(SECOND).await;
+        assert_eq!(stuck(&board).len(), 1);
+        totals.of("main").pulse().answered();
+        assert_eq!(stuck(&board), []);
+        tokio::time::advance(bound * 2).await;
+        stop.cancel();
+        assert_eq!(stuck(&board), [], "nothing needs to turn while the relay stops");
+        assert_eq!(obstacles(&board)[0].problem.problem, "stopping");
+    }
+
+    fn word(pulse: &Pulse) -> Option<&'static str> {
+        let vitals = pulse.vitals();
+        judge_source(vitals.as_ref(), ANSWER_MAX, time::now()).map(|problem| problem.problem)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_is_cut_off_when_it_has_had_no_good_answer_for_a_while() {
+        let pulse = Pulse::default();
+        assert_eq!(word(&pulse), Some("starting"));
+        pulse.unreachable("no route".to_owned(), time::now());
+        assert_eq!(word(&pulse), Some("unreachable"), "it never had one");
+        pulse.answered();
+        assert_eq!(word(&pulse), None);
+        pulse.unreachable("reset".to_owned(), time::now());
+        assert_eq!(word(&pulse), None, "once is no outage");
+        tokio::time::advance(ANSWER_MAX + SECOND).await;
+        assert_eq!(word(&pulse), Some("unreachable"));
+        pulse.failed("internal error".to_owned(), time::now());
+        assert_eq!(word(&pulse), Some("failing"));
+        pulse.answered();
+        assert_eq!(word(&pulse), None);
+        // A call that hangs says nothing.
+        tokio::time::advance(ANSWER_MAX + SECOND).await;
+        assert_eq!(word(&pulse), Some("silent"));
+        pulse.paused("the spool is full", time::now());
+        assert_eq!(word(&pulse), None, "the spool says so itself");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_counts_at_once_and_until_the_next_good_answer() {
+        let pulse = Pulse::default();
+        pulse.answered();
+        pulse.refused("unknown key".to_owned(), time::now() + SECOND * 300);
+        assert_eq!(word(&pulse), Some("refused"));
+        tokio::time::advance(SECOND * 300).await;
+        assert_eq!(word(&pulse), Some("refused"));
+        pulse.answered();
+        assert_eq!(word(&pulse), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sink_is_down_when_all_its_calls_fail_for_a_while_or_in_great_number() {
+        let sink = SinkProgress::new(Metrics::default().sink("app"));
+        let problem = |sink: &SinkProgress| of_sink(&sink.vitals(), time::now());
+        assert_eq!(problem(&sink), None);
+        sink.failed("connection refused");
+        assert_eq!(problem(&sink), None, "once is no outage");
+        sink.set_down(true);
+        assert_eq!(problem(&sink).unwrap().message, "connection refused");
+        sink.delivered();
+        sink.set_down(false);
+        assert_eq!(problem(&sink), None);
+        sink.failed("no answer within 10s");
+        tokio::time::advance(FAILING_MAX).await;
+        assert_eq!(problem(&sink).unwrap().problem, "down");
+        sink.delivered();
+        assert_eq!(problem(&sink), None);
+    }
+}

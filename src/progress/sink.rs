@@ -1,0 +1,162 @@
+//! How a sink fares: what health, status and metrics are told.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use super::Answered;
+use crate::metrics;
+use crate::time;
+
+/// The most bytes of a reason that are kept.
+const REASON_MAX: usize = 1 << 10;
+
+/// What became of events at one sink, and how its last calls ended.
+#[derive(Debug)]
+pub struct SinkProgress {
+    counts: metrics::Sink,
+    vitals: Mutex<SinkVitals>,
+}
+
+/// What is known at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SinkVitals {
+    /// When it last had an event, or refused one for good: it worked then.
+    pub worked: Option<SystemTime>,
+    /// Since when all calls have failed; `None` if the last one did not.
+    pub failing: Option<Answered>,
+    /// Whether it counts as down, so that it gets one try at a time.
+    pub is_down: bool,
+    /// The last failure or refusal, over or not.
+    pub last_error: Option<Mishap>,
+}
+
+/// Something that went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mishap {
+    /// What happened, to what.
+    pub message: String,
+    /// When.
+    pub at: SystemTime,
+}
+
+impl SinkProgress {
+    /// A sink that was not called yet.
+    pub fn new(counts: metrics::Sink) -> Self {
+        Self { counts, vitals: Mutex::default() }
+    }
+
+    /// The counts.
+    pub fn counts(&self) -> &metrics::Sink {
+        &self.counts
+    }
+
+    /// What is known now.
+    pub fn vitals(&self) -> SinkVitals {
+        self.lock().clone()
+    }
+
+    /// A call took so long.
+    pub fn took(&self, time: Duration) {
+        self.counts.took(time);
+    }
+
+    /// The sink has an event.
+    pub fn delivered(&self) {
+        self.counts.delivered.inc();
+        let mut vitals = self.lock();
+        vitals.worked = Some(time::wall_clock());
+        vitals.failing = None;
+    }
+
+    /// A try failed in a way that another may mend.
+    pub fn failed(&self, reason: &str) {
+        self.counts.failed.inc();
+        self.failing(reason);
+    }
+
+    /// An event failed once too often, and is a dead letter now.
+    pub fn given_up(&self, reason: &str) {
+        self.counts.given_up.inc();
+        self.counts.buried.inc();
+        self.failing(reason);
+    }
+
+    /// An event was too old to be tried again, and is a dead letter now. That says nothing about
+    /// the sink's last calls.
+    pub fn too_old(&self) {
+        self.counts.given_up.inc();
+        self.counts.buried.inc();
+    }
+
+    /// The sink refused an event for good; `kept` says whether it is a dead letter now. The sink
+    /// works; it is the event that it does not want.
+    pub fn refused(&self, reason: &str, kept: bool) {
+        if kept {
+            self.counts.dead.inc();
+            self.counts.buried.inc();
+        } else {
+            self.counts.refused.inc();
+        }
+        let now = time::wall_clock();
+        let mut vitals = self.lock();
+        vitals.worked = Some(now);
+        vitals.failing = None;
+        vitals.last_error = Some(Mishap { message: shortened(reason).to_owned(), at: now });
+    }
+
+    /// The lease of an event ran out while it waited.
+    pub fn expired(&self) {
+        self.counts.expired.inc();
+    }
+
+    /// Whether the sink counts as down from now on.
+    pub fn set_down(&self, is_down: bool) {
+        self.lock().is_down = is_down;
+    }
+
+    fn failing(&self, reason: &str) {
+        let now = Answered { at: time::now(), wall: time::wall_clock() };
+        let mut vitals = self.lock();
+        vitals.failing.get_or_insert(now);
+        vitals.last_error = Some(Mishap { message: shortened(reason).to_owned(), at: now.wall });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, SinkVitals> {
+        self.vitals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn shortened(reason: &str) -> &str {
+    let mut end = reason.len().min(REASON_MAX);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    &reason[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sink_fails_from_the_first_failure_until_it_works() {
+        let sink = SinkProgress::new(Metrics::default().sink("app"));
+        assert_eq!(sink.vitals(), SinkVitals::default());
+        let began = time::now();
+        sink.failed("reset");
+        tokio::time::advance(Duration::from_secs(7)).await;
+        sink.given_up(&"é".repeat(REASON_MAX));
+        let vitals = sink.vitals();
+        assert_eq!(vitals.failing.unwrap().at, began);
+        assert_eq!(vitals.last_error.unwrap().message.len(), REASON_MAX);
+        sink.refused("too long", true);
+        assert_eq!(sink.vitals().failing, None, "who refuses an event works");
+        sink.failed("reset");
+        sink.delivered();
+        let vitals = sink.vitals();
+        assert_eq!((vitals.failing, vitals.last_error.unwrap().message), (None, "reset".into()));
+        let counts = sink.counts();
+        assert_eq!((counts.failed.get(), counts.buried.get(), counts.delivered.get()), (2, 2, 1));
+    }
+}
