@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::report::REMEDY;
 use crate::application::Applications;
 use crate::crash;
 use crate::flight::Flight;
@@ -22,10 +21,10 @@ pub(super) struct Call {
     pub(super) max_attempts: Option<u64>,
     /// The events, each with the number of this try.
     pub(super) flights: Vec<(Arc<Flight>, u32)>,
-    /// The most time for it.
+    /// The most time for it. It is the sink's own and not what is left of the leases: the sink may
+    /// have the events already, and a call that is cut short would never know. What ends later is in
+    /// the ledger, where the redelivery finds it, or joined by that.
     pub(super) limit: Duration,
-    /// Whether that is the lease's limit, shorter than the sink's own.
-    pub(super) cut_short: bool,
 }
 
 /// How the call ended for one event.
@@ -89,10 +88,7 @@ impl Call {
         crash::point("after-sink");
         delivered.unwrap_or_else(|_| {
             let limit = humantime::format_duration(self.limit);
-            let reason = match self.cut_short {
-                false => format!("no outcome within {limit}"),
-                true => format!("no outcome within {limit}, as long as the lease lasted; {REMEDY}"),
-            };
+            let reason = format!("no outcome within {limit}");
             vec![Err(Refusal::transient(reason)); parcels.len()]
         })
     }

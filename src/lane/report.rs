@@ -7,7 +7,7 @@ use super::job::Job;
 use crate::quiet::Quiet;
 
 /// What to do about a sink that is slower than the lease.
-pub(super) const REMEDY: &str = "if this sink needs longer than the lease, set ack = \"spooled\" for \
+const REMEDY: &str = "if this sink needs longer than the lease, set ack = \"spooled\" for \
                                  the source";
 
 /// The log of one lane.

@@ -160,10 +160,6 @@ impl Worker {
             for job in &mut jobs {
                 job.attempt += 1;
             }
-            // Only a lease sets a limit besides the sink's own.
-            let leased = jobs.iter().filter(|job| !job.flight.is_stored());
-            let time_left = leased.map(|job| job.time_left(now)).max();
-            let limit = self.limits.timeout.min(time_left.unwrap_or(Duration::MAX));
             let call = Call {
                 sink: self.sink.clone(),
                 name: self.name.clone(),
@@ -171,8 +167,7 @@ impl Worker {
                 applications: self.applications.clone(),
                 max_attempts: self.max_attempts,
                 flights: jobs.iter().map(|job| (job.flight.clone(), job.tries())).collect(),
-                limit,
-                cut_short: limit < self.limits.timeout,
+                limit: self.limits.timeout,
             };
             let id = self.calls.spawn(call.make()).id();
             self.underway.insert(id, (jobs, now));
