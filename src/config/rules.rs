@@ -84,7 +84,8 @@ fn check_sources(sink: &sink::Draft<'_>, sources: &[source::Draft<'_>]) {
 }
 
 /// A delivery that takes as long as it may must still leave time for the confirm, or its event
-/// would always come again. A default is not held against the file: no try outlasts its lease.
+/// would always come again. A default is not held against the file: what is taken late is noted, and
+/// only the confirm waits for the redelivery.
 fn check_timeout(sink: &sink::Draft<'_>, sources: &[source::Draft<'_>]) {
     let Some(kind) = sink.kind.as_ref().filter(|_| sink.section.has("timeout")) else { return };
     let timeout = kind.timeout();

@@ -10,6 +10,7 @@ use crate::flight::Flight;
 use crate::ledger::{Burial, Ledger};
 use crate::sink::{Outcome, Parcel, Refusal, Sink};
 use crate::store::{DeadLetter, GivenUp};
+use crate::time;
 
 /// What a call needs.
 #[derive(Debug)]
@@ -22,10 +23,10 @@ pub(super) struct Call {
     pub(super) max_attempts: Option<u64>,
     /// The events, each with the number of this try.
     pub(super) flights: Vec<(Arc<Flight>, u32)>,
-    /// The most time for it.
+    /// The most time for it. It is the sink's own and not what is left of the leases: the sink may
+    /// have the events already, and a call that is cut short would never know. What ends later is in
+    /// the ledger, where the redelivery finds it, or joined by that.
     pub(super) limit: Duration,
-    /// Whether that is the lease's limit, shorter than the sink's own.
-    pub(super) cut_short: bool,
 }
 
 /// How the call ended for one event.
@@ -101,9 +102,12 @@ impl Call {
         crash::point("after-sink");
         delivered.unwrap_or_else(|_| {
             let limit = humantime::format_duration(self.limit);
-            let reason = match self.cut_short {
+            let now = time::now();
+            let is_late =
+                |flight: &Flight| flight.deadline().is_some_and(|deadline| deadline <= now);
+            let reason = match self.flights.iter().any(|(flight, _)| is_late(flight)) {
+                true => format!("no outcome within {limit}, while its lease ran out; {REMEDY}"),
                 false => format!("no outcome within {limit}"),
-                true => format!("no outcome within {limit}, as long as the lease lasted; {REMEDY}"),
             };
             vec![Err(Refusal::transient(reason)); parcels.len()]
         })

@@ -48,11 +48,6 @@ impl Job {
         deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now))
     }
 
-    /// Whether no call may outlast its lease.
-    pub(super) fn is_pulled(&self) -> bool {
-        !self.flight.is_stored() && !self.flight.is_posted()
-    }
-
     /// Whether it takes a place among the leased events of this source.
     pub(super) fn is_leased_from(&self, source: &Arc<str>) -> bool {
         !self.flight.is_stored() && self.flight.source() == source

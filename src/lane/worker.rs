@@ -158,10 +158,6 @@ impl Worker {
             if jobs.is_empty() {
                 continue;
             }
-            // Only the lease of a pulled event sets a limit besides the sink's own.
-            let leased = jobs.iter().filter(|job| job.is_pulled());
-            let time_left = leased.map(|job| job.time_left(now)).max();
-            let limit = self.limits.timeout.min(time_left.unwrap_or(Duration::MAX));
             let call = Call {
                 sink: self.sink.clone(),
                 name: self.name.clone(),
@@ -169,8 +165,7 @@ impl Worker {
                 applications: self.applications.clone(),
                 max_attempts: self.max_attempts,
                 flights: jobs.iter().map(|job| (job.flight.clone(), job.tries())).collect(),
-                limit,
-                cut_short: limit < self.limits.timeout,
+                limit: self.limits.timeout,
             };
             let id = self.calls.spawn(call.make()).id();
             self.underway.insert(id, (jobs, now));

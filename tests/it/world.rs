@@ -4,6 +4,7 @@
 use std::fmt;
 use std::fs;
 use std::future::Future;
+use std::num::NonZero;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -25,8 +26,11 @@ use vod_relay::emulator::{self, Account, Control, Emulator, FaultKind, Faults, O
 use vod_relay::event::EventId;
 use vod_relay::time::{self, Instant};
 
-/// Nothing in a story takes this long; whatever does is stuck.
-pub const STUCK: Duration = Duration::from_secs(60);
+/// Nothing in a story takes this long, on however busy a machine; whatever does is stuck.
+pub const STUCK: Duration = Duration::from_secs(240);
+
+/// VOD's own lease, which no story needs to exceed.
+const LEASE_MAX: Duration = Duration::from_secs(30);
 
 /// Between two looks at something that cannot announce that it has changed.
 const LOOK: Duration = Duration::from_millis(5);
@@ -49,11 +53,30 @@ pub async fn unstuck<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(STUCK, future).await.unwrap_or_else(|_| panic!("stuck: {what}"))
 }
 
+/// A time that suffices on a quiet machine, as much longer as this one is busier.
+///
+/// Stories wait for leases to end, so these are short; but what is to happen within one has to fit
+/// into it also when others want the processors.
+pub fn unhurried(quiet: Duration) -> Duration {
+    quiet * busyness()
+}
+
+/// How many times more than its processors can do is wanted from this machine, when as much as the
+/// suite itself wants is taken for quiet.
+fn busyness() -> u32 {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let lately = load.split('.').next().and_then(|whole| whole.parse().ok()).unwrap_or(0);
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    (lately / u32::try_from(2 * processors).unwrap()).max(1)
+}
+
 /// An emulated VOD and a directory for everything that vod-relay reads and writes.
 pub struct World {
     pub vod: Control,
     pub url: String,
     pub dir: tempfile::TempDir,
+    /// How long a lease lasts.
+    pub visibility: Duration,
     _stop: tokio_util::sync::DropGuard,
 }
 
@@ -63,18 +86,28 @@ impl World {
         Self::with(Options { hold: Duration::from_millis(50), ..Options::default() }).await
     }
 
-    /// VOD as it is, but with leases of this length.
+    /// VOD as it is, but with leases of this length, [unhurried].
     pub async fn with_leases(visibility: Duration) -> Self {
-        Self::with(scaled(visibility)).await
+        let longest = LEASE_MAX.max(visibility);
+        Self::with(scaled(unhurried(visibility).min(longest))).await
+    }
+
+    /// The keys that tell a source how long leases are here, and let it call as often within one as
+    /// within VOD's own: at VOD's rate, confirms one by one would outlast a short lease.
+    pub fn lease(&self) -> String {
+        let lease = self.visibility.as_millis();
+        let rate = (50 * LEASE_MAX.as_millis() / lease).clamp(50, 1000);
+        format!("lease = \"{lease}ms\"\nmax_requests_per_second = {rate}\n")
     }
 
     pub async fn with(options: Options) -> Self {
         let listen = "127.0.0.1:0".parse().unwrap();
+        let visibility = options.visibility;
         let emulator = Emulator::bind(Options { listen, ..options }).await.unwrap();
         let (vod, url) = (emulator.control(), emulator.url());
         let stop = CancellationToken::new();
         tokio::spawn(emulator.run(stop.clone().cancelled_owned()));
-        Self { vod, url, dir: tempfile::tempdir().unwrap(), _stop: stop.drop_guard() }
+        Self { vod, url, dir: tempfile::tempdir().unwrap(), visibility, _stop: stop.drop_guard() }
     }
 
     /// Pushes `n` sample events.
@@ -126,7 +159,8 @@ impl World {
 
 /// VOD's times, all as much shorter as its leases are.
 pub fn scaled(visibility: Duration) -> Options {
-    Options { visibility, hold: visibility / 6, ..Options::default() }
+    let Options { hold, .. } = Options::default();
+    Options { visibility, hold: hold.min(visibility / 6), ..Options::default() }
 }
 
 /// `[sources.NAME]` at this address, as this account.

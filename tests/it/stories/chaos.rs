@@ -17,10 +17,16 @@ use vod_relay::emulator::{Control, FaultKind, Faults, Options, sample};
 use vod_relay::event::Event;
 
 use super::violence::{Kept, RELAY};
-use crate::world::{Answer, App, Received, Relay, Running, World, eventually, faults, sorted};
+use crate::world::{
+    Answer, App, Received, Relay, Running, World, eventually, faults, sorted, unhurried,
+};
 
 /// The probability of each of VOD's nine faults.
 const FAULTY: f64 = 0.02;
+
+/// The lease on a quiet machine. On a busy one it is twice that and no more: after each kill, what
+/// was in flight is waited for as long as this.
+const LEASE: Duration = Duration::from_secs(3);
 
 /// Between one event and the next.
 const BETWEEN_EVENTS: Duration = Duration::from_millis(10);
@@ -70,8 +76,8 @@ impl Receiver {
             match self.dice.lock().unwrap().u32(..100) {
                 0..4 => return Answer::Status(500),
                 4..6 => return Answer::With(503, "retry-after", "1".to_owned()),
-                // Longer than the sink waits.
-                6..8 => return Answer::Late(Duration::from_millis(1500), 204),
+                // Never within the time that the sink has.
+                6..8 => return Answer::Held,
                 8..12 => return Answer::Late(Duration::from_millis(50), 500),
                 _ => {}
             }
@@ -101,7 +107,7 @@ impl Chaos {
         let passing: Vec<_> =
             FaultKind::ALL.into_iter().filter(|kind| *kind != FaultKind::Refuse).collect();
         let world = World::with(Options {
-            visibility: Duration::from_secs(3),
+            visibility: unhurried(LEASE).min(2 * LEASE),
             hold: Duration::from_millis(200),
             stall: Duration::from_secs(1),
             seed: Some(seed),
@@ -173,8 +179,11 @@ impl Chaos {
     /// The relay; each time with another number of pulls, so that a reload has something to do.
     fn relay(&mut self) -> Relay {
         let (ack, pulls) = (self.ack, self.dice.u32(2..=8));
-        let source = format!("ack = \"{ack}\"\nlease = \"3s\"\nmax_pulls = {pulls}");
-        let sink = format!("timeout = \"1s\"\nmax_concurrency = {CALLS}");
+        let lease = self.world.lease();
+        let source = format!("ack = \"{ack}\"\n{lease}max_pulls = {pulls}");
+        // An answer that comes later than that would be one more way to arrive twice.
+        let timeout = (self.world.visibility / 3).as_millis();
+        let sink = format!("timeout = \"{timeout}ms\"\nmax_concurrency = {CALLS}");
         let sink = self.app.sink("app", &sink);
         self.world.config(&source, &format!("{RELAY}{sink}"))
     }

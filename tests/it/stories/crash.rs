@@ -12,7 +12,7 @@ use vod_relay::crash::{POINTS, VARIABLE};
 use vod_relay::emulator::Options;
 
 use super::violence::{Kept, RELAY, lines_of};
-use crate::world::{Answer, App, Relay, World, eventually, sorted};
+use crate::world::{Answer, App, Relay, World, eventually, sorted, unhurried};
 
 const LEASE: Duration = Duration::from_secs(2);
 
@@ -172,8 +172,8 @@ struct Scene {
 
 impl Scene {
     async fn new(ack: &'static str, sink: Sink) -> Self {
-        let options =
-            Options { visibility: LEASE, hold: Duration::from_millis(50), ..Options::default() };
+        let visibility = unhurried(LEASE);
+        let options = Options { visibility, hold: Duration::from_millis(50), ..Options::default() };
         let status = if sink == Refusing { 410 } else { 204 };
         let app = App::answering(move |_| Answer::Status(status)).await;
         Self { world: World::with(options).await, app, ack, sink }
@@ -181,11 +181,9 @@ impl Scene {
 
     /// The relay, with this many pulls at the same time.
     fn relay(&self, pulls: usize) -> Relay {
-        let (ack, lease) = (self.ack, LEASE.as_secs());
-        let source = format!(
-            "ack = \"{ack}\"\nlease = \"{lease}s\"\nmax_in_flight = {IN_FLIGHT}\n\
-             max_pulls = {pulls}"
-        );
+        let (ack, lease) = (self.ack, self.world.lease());
+        let source =
+            format!("ack = \"{ack}\"\n{lease}max_in_flight = {IN_FLIGHT}\nmax_pulls = {pulls}");
         let sink = match self.sink {
             Webhook | Refusing => self.app.sink("app", &format!("max_concurrency = {CALLS}")),
             File => "[sinks.app]\ntype = \"file\"\npath = \"events.jsonl\"\n\

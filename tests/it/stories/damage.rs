@@ -8,7 +8,7 @@ use std::time::Duration;
 use vod_relay::emulator::{Options, sample};
 
 use super::violence::{Kept, RELAY, STATE_DIR, lines_of};
-use crate::world::{Answer, App, World, sorted};
+use crate::world::{Answer, App, World, sorted, unhurried};
 
 /// A file with room for some events, and for so many files that none is given up.
 const FILE: &str = "[sinks.archive]\ntype = \"file\"\npath = \"events.jsonl\"\n\
@@ -116,15 +116,15 @@ async fn a_damaged_database_stops_the_start_and_stays_as_it_is() {
 #[tokio::test]
 async fn what_was_confirmed_before_the_log_was_torn_is_there() {
     let world = World::with(Options {
-        visibility: Duration::from_secs(2),
+        visibility: unhurried(Duration::from_secs(2)),
         hold: Duration::from_millis(50),
         ..Options::default()
     });
     let world = world.await;
     let app = App::answering(|_| Answer::Held).await;
     world.push(40);
-    let source = "ack = \"spooled\"\nlease = \"2s\"";
-    let relay = world.config(source, &format!("{RELAY}{}", app.sink("app", "")));
+    let source = format!("ack = \"spooled\"\n{}", world.lease());
+    let relay = world.config(&source, &format!("{RELAY}{}", app.sink("app", "")));
     let running = relay.start();
     world.until_confirmed(40).await;
     running.signal("KILL");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vod_relay::emulator::{BadHandle, FaultKind, Options, sample};
 
-use crate::world::{Answer, App, World, faults, scaled, sorted};
+use crate::world::{Answer, App, World, faults, scaled, sorted, unhurried};
 
 #[tokio::test]
 async fn all_faults_at_once_lose_nothing() {
@@ -19,7 +19,7 @@ async fn all_faults_at_once_lose_nothing() {
         FaultKind::LostConfirm,
     ];
     let world = World::with(Options {
-        visibility: Duration::from_secs(3),
+        visibility: unhurried(Duration::from_secs(3)),
         hold: Duration::from_millis(200),
         seed: Some(1),
         faults: faults(&all, 0.05),
@@ -28,7 +28,7 @@ async fn all_faults_at_once_lose_nothing() {
     let world = world.await;
     let ids = world.push(2000);
     let app = App::new().await;
-    let relay = world.config("lease = \"3s\"", &app.sink("app", "timeout = \"2s\"")).start();
+    let relay = world.config(&world.lease(), &app.sink("app", "timeout = \"2s\"")).start();
     world.until_confirmed(2000).await;
     let ended = relay.stop().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -39,7 +39,7 @@ async fn all_faults_at_once_lose_nothing() {
 
 #[tokio::test]
 async fn every_attempt_carries_the_same_id_and_its_own_time() {
-    let world = World::with_leases(Duration::from_millis(1500)).await;
+    let world = World::with(scaled(Duration::from_millis(1500))).await;
     let ids = world.push(1);
     // The first wait is longer than the lease, so the event comes again with another handle; the
     // second fits into it.
@@ -95,17 +95,28 @@ async fn an_event_that_comes_again_while_it_is_delivered_is_delivered_once() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_underway_when_its_lease_ends_is_not_made_again() {
+    let world = World::with_leases(Duration::from_secs(1)).await;
+    world.push(1);
+    let app = App::answering(|_| Answer::Held).await;
+    let _relay = world.config(&world.lease(), &app.sink("app", "")).start();
+    world.until("its lease has ended", |state| !state.redelivered_ids.is_empty()).await;
+    app.open_gate();
+    world.until_confirmed(1).await;
+    assert_eq!(app.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn lost_confirms_do_not_make_duplicates() {
     let world = World::with(Options {
         seed: Some(3),
         faults: faults(&[FaultKind::LostConfirm], 0.5),
-        ..scaled(Duration::from_secs(2))
+        ..scaled(unhurried(Duration::from_secs(2)))
     });
     let world = world.await;
     let ids = world.push(100);
     let app = App::new().await;
-    let source = "lease = \"2s\"\nmax_requests_per_second = 1000";
-    let relay = world.config(source, &app.sink("app", "timeout = \"1s\"")).start();
+    let relay = world.config(&world.lease(), &app.sink("app", "")).start();
     world.until_confirmed(100).await;
     let ended = relay.stop().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");

@@ -288,7 +288,7 @@ async fn a_redelivery_has_the_id_of_the_first() {
     let answer = up.clone();
     let app = App::answering(move |_| Answer::Status(if answer.is_on() { 204 } else { 503 })).await;
     let id = world.push(1)[0];
-    let relay = world.config("lease = \"1s\"", &app.sink("app", &signed("timeout = \"500ms\"\n")));
+    let relay = world.config(&world.lease(), &app.sink("app", &signed("timeout = \"500ms\"\n")));
     let relay = relay.start();
     world.until("a redelivery", |state| !state.redelivered_ids.is_empty()).await;
     up.turn_on();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vod_relay::emulator::{Empty, FaultKind, Options, sample};
 
-use crate::world::{Answer, App, World, faults, ids_in, sorted};
+use crate::world::{Answer, App, World, faults, ids_in, sorted, unhurried};
 
 const FILE: &str = "[sinks.archive]\ntype = \"file\"\npath = \"events.jsonl\"\n";
 
@@ -91,7 +91,7 @@ async fn a_sink_that_is_down_ends_the_run_when_the_leases_do() {
 
 #[tokio::test]
 async fn lost_answers_are_waited_for() {
-    let visibility = Duration::from_millis(1500);
+    let visibility = unhurried(Duration::from_millis(1500));
     let world = World::with(Options {
         visibility,
         hold: Duration::from_millis(50),
@@ -101,7 +101,7 @@ async fn lost_answers_are_waited_for() {
     });
     let world = world.await;
     let ids = world.push(200);
-    let ended = world.config("lease = \"1500ms\"", FILE).once().await;
+    let ended = world.config(&world.lease(), FILE).once().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(sorted(ids_in(&world.path("events.jsonl"))), sorted(&ids));
     assert_eq!(world.vod.state().counts.confirmed, 200, "{ended:?}");

@@ -105,10 +105,9 @@ async fn a_sink_that_fails_is_mended_by_a_reload() {
     let world = World::with_leases(Duration::from_secs(2)).await;
     let ids = world.push(40);
     let (wrong, right) = (App::answering(|_| Answer::Status(503)).await, App::new().await);
-    let keys = "timeout = \"1s\"";
-    let relay = world.config("lease = \"2s\"", &wrong.sink("app", keys)).start();
+    let relay = world.config(&world.lease(), &wrong.sink("app", "")).start();
     wrong.until_received(8).await;
-    world.config("lease = \"2s\"", &right.sink("app", keys));
+    world.config(&world.lease(), &right.sink("app", ""));
     relay.reload().await;
     world.until_confirmed(40).await;
     assert_eq!(right.distinct_ids(), sorted(&ids));
@@ -122,7 +121,7 @@ async fn a_sink_that_is_taken_out_while_it_fails_lets_its_events_go() {
     world.push(20);
     let (kept, dropped) = (App::new().await, App::answering(|_| Answer::Status(503)).await);
     let keys = "timeout = \"1s\"";
-    let source = "lease = \"2s\"";
+    let source = &world.lease();
     let both = [kept.sink("kept", keys), dropped.sink("dropped", keys)].concat();
     let relay = world.config(source, &both).start();
     dropped.until_received(8).await;

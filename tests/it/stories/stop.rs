@@ -118,7 +118,7 @@ async fn a_kill_loses_nothing() {
         false => Answer::Held,
     });
     let app = app.await;
-    let config = world.config("lease = \"2s\"", &app.sink("app", "timeout = \"1s\""));
+    let config = world.config(&world.lease(), &app.sink("app", "timeout = \"1s\""));
     let relay = config.start();
     app.until_received(60).await;
     relay.signal("KILL");
