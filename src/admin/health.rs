@@ -14,9 +14,6 @@ use crate::time::{self, Instant};
 /// thirds of a lease where times are scaled down, a source counts as cut off.
 const ANSWER_MAX: Duration = Duration::from_secs(20);
 
-/// A sink whose every call has failed for so long counts as down, however few they were.
-const FAILING_MAX: Duration = Duration::from_secs(10);
-
 /// How long a pull loop may take to turn, beside two calls that take as long as they may: the
 /// second is made when the first found out that the clocks differ.
 const TURN_MARGIN: Duration = Duration::from_secs(30);
@@ -136,12 +133,8 @@ fn judge_source(vitals: Option<&Vitals>, answer_max: Duration, now: Instant) -> 
 
 /// What keeps events from being delivered to a sink.
 pub(super) fn of_sink(vitals: &SinkVitals, now: Instant) -> Option<Problem> {
-    let failing = vitals.failing?;
-    if !vitals.is_down && failing.at + FAILING_MAX > now {
-        return None;
-    }
-    let message = vitals.last_error.as_ref().map_or("", |error| error.message.as_str());
-    Some(Problem::new("down", message, Some(failing.wall)))
+    let down = vitals.down(now)?;
+    Some(Problem::new("down", down.reason, Some(down.since)))
 }
 
 fn of_spool(board: &Board) -> Option<Problem> {
@@ -160,8 +153,7 @@ mod tests {
     use super::*;
     use crate::admin::Shown;
     use crate::config::Config;
-    use crate::metrics::Metrics;
-    use crate::progress::{Pulse, SinkProgress, Totals};
+    use crate::progress::{Pulse, Totals};
     use crate::tencent::client::{Client, Settings};
     use crate::tencent::credential::Credentials;
 
@@ -247,24 +239,5 @@ mod tests {
         assert_eq!(word(&pulse), Some("refused"));
         pulse.answered();
         assert_eq!(word(&pulse), None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_sink_is_down_when_all_its_calls_fail_for_a_while_or_in_great_number() {
-        let sink = SinkProgress::new(Metrics::default().sink("app"));
-        let problem = |sink: &SinkProgress| of_sink(&sink.vitals(), time::now());
-        assert_eq!(problem(&sink), None);
-        sink.failed("connection refused");
-        assert_eq!(problem(&sink), None, "once is no outage");
-        sink.set_down(true);
-        assert_eq!(problem(&sink).unwrap().message, "connection refused");
-        sink.delivered();
-        sink.set_down(false);
-        assert_eq!(problem(&sink), None);
-        sink.failed("no answer within 10s");
-        tokio::time::advance(FAILING_MAX).await;
-        assert_eq!(problem(&sink).unwrap().problem, "down");
-        sink.delivered();
-        assert_eq!(problem(&sink), None);
     }
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::application::Applications;
 use crate::config::{Config, SinkConfig};
 use crate::fanout::Fanout;
-use crate::lane::{self, Health, Lane};
+use crate::lane::{self, Lane};
 use crate::ledger::Ledger;
 use crate::progress::{SinkProgress, Totals};
 use crate::sink::{Kind, OpenError, Sink};
@@ -114,12 +114,12 @@ impl Outlets {
     }
 
     /// How each sink fares, in the order of their names.
-    pub(super) fn health(&self) -> Vec<(Arc<str>, Arc<Health>)> {
+    pub(super) fn progresses(&self) -> Vec<(Arc<str>, Arc<SinkProgress>)> {
         let lanes = self.by_name.values().map(|outlet| &outlet.lane);
-        let mut health: Vec<_> =
-            lanes.map(|lane| (lane.name().clone(), lane.health().clone())).collect();
-        health.sort_by(|(a, _), (b, _)| a.cmp(b));
-        health
+        let mut sinks: Vec<_> =
+            lanes.map(|lane| (lane.name().clone(), lane.progress().clone())).collect();
+        sinks.sort_by(|(a, _), (b, _)| a.cmp(b));
+        sinks
     }
 
     /// Ends the feed of a sink that is not used any more. Its lane ends by itself.

@@ -8,8 +8,7 @@ use tokio::sync::watch;
 use super::Relay;
 use crate::config::PullConfig;
 use crate::flight::InFlight;
-use crate::lane::Health;
-use crate::progress::Totals;
+use crate::progress::{SinkProgress, Totals};
 use crate::spool::Spool;
 use crate::store::SpoolStats;
 use crate::time::{self, Instant};
@@ -31,7 +30,7 @@ pub struct Roster {
     /// The sources that pull, in no order.
     pub pulling: Vec<Pulling>,
     /// The sinks, in the order of their names.
-    pub sinks: Vec<(Arc<str>, Arc<Health>)>,
+    pub sinks: Vec<(Arc<str>, Arc<SinkProgress>)>,
     /// How long a stop may take.
     pub shutdown_grace: Duration,
 }
@@ -59,7 +58,7 @@ impl Relay {
     /// Brings the roster up to date.
     pub(super) fn show_roster(&self) {
         let pulling = self.sources.values().filter_map(|running| running.pulling.clone()).collect();
-        let (sinks, shutdown_grace) = (self.outlets.health(), self.config.relay.shutdown_grace);
+        let (sinks, shutdown_grace) = (self.outlets.progresses(), self.config.relay.shutdown_grace);
         self.roster.send_modify(|roster| {
             *roster = Roster { served: roster.served, pulling, sinks, shutdown_grace };
         });

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use crate::progress::TroubleKind;
 use crate::relay::Overview;
+use crate::time;
 
 /// The most bytes of a status. A message of the service manager's has 4096 at the most.
 const BYTES_MAX: usize = 2000;
@@ -56,8 +57,9 @@ fn troubles(overview: &Overview) -> Vec<String> {
         };
         troubles.extend(trouble.map(|trouble| format!("source {name}: {trouble}")));
     }
-    for (name, health) in &roster.sinks {
-        let down = health.down();
+    for (name, progress) in &roster.sinks {
+        let vitals = progress.vitals();
+        let down = vitals.down(time::now());
         troubles.extend(
             down.map(|down| {
                 format!("sink {name}: down since {}: {}", shown(down.since), down.reason)
