@@ -7,7 +7,7 @@
 //!
 //! Data flows one way and so do imports: each layer uses only those above it in this list.
 //!
-//! * Words, without any input or output: [`time`], [`retry`], [`quiet`], [`secret`], [`exit`],
+//! * Words, without any input or output: [`time`], [`retry`], [`quiet`], [`secret`], [`sign_key`], [`exit`],
 //!   [`json`], [`crash`], [`event`], [`legacy`], [`application`], [`mod@format`], [`route`],
 //!   [`metrics`], [`progress`].
 //! * Edges, each to one outside thing: [`http`], [`tencent`], [`sink`], [`store`].
@@ -46,6 +46,7 @@ pub mod retry;
 pub mod route;
 pub mod secret;
 pub mod service_manager;
+pub mod sign_key;
 pub mod signals;
 pub mod sink;
 pub mod source;
