@@ -174,7 +174,7 @@ impl Relay {
         let mut changed = Vec::new();
         for source in &config.sources {
             if self.sources.get(&source.name).is_none_or(|running| running.config != *source) {
-                changed.push((source.clone(), self.open_way(source)?));
+                changed.push((source.clone(), self.open_way(source, &config)?));
             }
         }
         let opened = self.outlets.open(&config)?;
