@@ -15,12 +15,13 @@
 //! * Delivery: a [`lane`] for each sink.
 //! * What leads to the lanes: [`fanout`] from the sources, [`spool`] from local disk.
 //! * The ends of a source: [`source`] pulls or listens, [`confirm`] confirms or answers.
-//! * Assembly: [`config`], [`relay`], the [`doctor`], and beside them the [`admin`] server and the
+//! * Assembly: [`config`], the [`board`] of what runs, [`relay`], the [`doctor`], and beside them the [`admin`] server and the
 //!   [`emulator`].
 //! * The command line: [`logging`], [`service_manager`], [`signals`], [`cli`].
 
 pub mod admin;
 pub mod application;
+pub mod board;
 pub mod cli;
 pub mod config;
 pub mod confirm;

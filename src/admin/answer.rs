@@ -9,10 +9,10 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
-use super::board::Board;
 use super::health::{self, Reason};
 use super::status::Status;
 use super::{access, measure};
+use crate::board::Board;
 
 const JSON: &str = "application/json";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";

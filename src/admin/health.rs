@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::board::{Board, SourceFace};
+use crate::board::{Board, SourceFace};
 use crate::config::Ack;
 use crate::progress::{SinkVitals, TroubleKind, Vitals};
 use crate::time::{self, Instant};
@@ -146,41 +146,21 @@ fn of_spool(board: &Board) -> Option<Problem> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::admin::Shown;
-    use crate::config::Config;
+    use crate::board::Shown;
+    use crate::board::fixture::source;
     use crate::progress::{Pulse, Totals};
-    use crate::tencent::client::{Client, Settings};
-    use crate::tencent::credential::Credentials;
 
     const SECOND: Duration = Duration::from_secs(1);
-
-    /// A source that starts now.
-    fn source() -> SourceFace {
-        let text = "[sources.main]\n[sinks.app]\ntype = \"stdout\"\n";
-        let config = Config::parse("config.toml", text, &|_| None).unwrap().sources.remove(0);
-        let pull = config.pull().unwrap();
-        let settings = Settings {
-            endpoint: pull.endpoint.clone(),
-            region: None,
-            sub_app_id: None,
-            request_timeout: pull.request_timeout,
-            max_requests_per_second: 1,
-        };
-        let client = Client::new(settings, Credentials::new(Vec::new())).unwrap();
-        SourceFace::pulling(&config, pull, Arc::new(client))
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_pull_loop_that_does_not_turn_is_stuck_until_it_does() {
         let (totals, stop) = (Totals::new(false), CancellationToken::new());
         let board = Board::new(totals.clone(), None, None, stop.clone());
         assert_eq!(obstacles(&board)[0].part, "relay", "nothing runs yet");
-        board.show(Shown { sources: vec![source()], ..Shown::default() });
+        board.show(Shown { sources: vec![source("main")], ..Shown::default() });
         let bound = SECOND * 20 + TURN_MARGIN;
         tokio::time::advance(bound).await;
         assert_eq!(stuck(&board), []);

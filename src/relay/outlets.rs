@@ -113,15 +113,6 @@ impl Outlets {
         self.by_name.get(name).map(|outlet| outlet.lane.progress())
     }
 
-    /// How each sink fares, in the order of their names.
-    pub(super) fn progresses(&self) -> Vec<(Arc<str>, Arc<SinkProgress>)> {
-        let lanes = self.by_name.values().map(|outlet| &outlet.lane);
-        let mut sinks: Vec<_> =
-            lanes.map(|lane| (lane.name().clone(), lane.progress().clone())).collect();
-        sinks.sort_by(|(a, _), (b, _)| a.cmp(b));
-        sinks
-    }
-
     /// Ends the feed of a sink that is not used any more. Its lane ends by itself.
     fn retire(&mut self, name: &str, outlet: Option<Outlet>) {
         if let Some(feed) = outlet.and_then(|outlet| outlet.feed) {

@@ -1,7 +1,8 @@
 //! What others may see of the relay: the admin server, and what it tells about.
 
 use super::{Relay, StartError};
-use crate::admin::{self, Shown, SinkFace};
+use crate::admin;
+use crate::board::{Shown, SinkFace};
 use crate::config::Config;
 use crate::http::server::Server;
 
@@ -48,6 +49,7 @@ impl Relay {
             backlog_interval: admin.and_then(|admin| admin.backlog_interval),
             sources: sources.map(|running| running.face.clone()).collect(),
             sinks: sinks.collect(),
+            shutdown_grace: self.config.relay.shutdown_grace,
         });
     }
 }

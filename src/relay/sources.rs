@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::Relay;
 use super::running::{Running, State};
 use super::start::{StartError, client};
-use super::{Relay, overview};
-use crate::admin::SourceFace;
+use crate::board::SourceFace;
 use crate::config::{Ack, CallbackConfig, Config, PullConfig, SourceConfig, SourceKind};
 use crate::confirm::{Confirmer, Replier};
 use crate::flight::{self, InFlight};
@@ -136,14 +136,11 @@ impl Relay {
             retire: retire.clone(),
         };
         let door = way.door().cloned();
-        let (face, pulling) = match &way {
-            Way::Pull(pull, client) => (
-                SourceFace::pulling(&config, pull, client.clone()),
-                Some(overview::Pulling::of(pull, &parts.in_flight)),
-            ),
+        let face = match &way {
+            Way::Pull(pull, client) => SourceFace::pulling(&config, pull, client.clone()),
             Way::Callback(callback, door) => {
                 let address = format!("http://{}{}", door.address(), callback.path);
-                (SourceFace::listening(&config, address), None)
+                SourceFace::listening(&config, address)
             }
         };
         let id = match way {
@@ -166,7 +163,7 @@ impl Relay {
         };
         self.names.insert(id, name.clone());
         let state = State::Starting;
-        let running = Running { name, config, door, retire, state, pulling, face };
+        let running = Running { name, config, door, retire, state, face };
         self.sources.insert(running.config.name.clone(), running);
     }
 }
