@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034,SC2154
 # What the checks in Python have in common. A run.sh sources it with `check` set to its directory; it
 # leaves the program in `binary`, and in `python` an interpreter that has the check's requirements.
 #
