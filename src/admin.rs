@@ -13,7 +13,6 @@
 mod access;
 mod answer;
 mod backlog;
-mod board;
 mod health;
 mod measure;
 mod process;
@@ -23,8 +22,7 @@ use std::sync::Arc;
 
 use axum::Router;
 
-pub use self::backlog::Backlog;
-pub use self::board::{Board, Shown, SinkFace, SourceFace};
+use crate::board::Board;
 
 /// What the server answers with, out of what is on the board.
 pub fn app(board: Arc<Board>) -> Router {

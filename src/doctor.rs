@@ -21,6 +21,7 @@
 mod account;
 mod endpoint;
 mod finding;
+mod listener;
 mod rights;
 mod source;
 mod state;
@@ -28,7 +29,7 @@ mod state;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, SourceKind};
 use crate::exit;
 use crate::sink::Probed;
 
@@ -59,12 +60,22 @@ pub async fn examine(config: &Config, path: &Path, pull: Pull) -> Vec<Finding> {
         Pull::IfHarmless => source::Pull::UnlessEventsWait,
     };
     let mut looks = Vec::new();
-    // Whether a source that listens can be reached is known only from outside.
-    let pulling = config.sources.iter().filter_map(|source| Some((source, source.pull()?)));
-    for (source, queue) in pulling {
-        let examination = Examination::new(source, queue, config, pull);
-        let subject = examination.subject();
-        looks.push((Check::Connection, subject, tokio::spawn(examination.run())));
+    if let Some(admin) = config.admin.clone() {
+        let look = tokio::spawn(listener::of_admin(admin));
+        looks.push((Check::Listen, "admin".to_owned(), look));
+    }
+    for source in &config.sources {
+        let subject = format!("sources.{}", source.name);
+        looks.push(match &source.kind {
+            SourceKind::Pull(queue) => {
+                let examination = Examination::new(source, queue, config, pull);
+                (Check::Connection, subject, tokio::spawn(examination.run()))
+            }
+            SourceKind::Callback(callback) => {
+                let look = listener::of_source(source.clone(), callback.clone());
+                (Check::Listen, subject, tokio::spawn(look))
+            }
+        });
     }
     for sink in &config.sinks {
         let (kind, subject) = (sink.kind.clone(), format!("sinks.{}", sink.name));

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use crate::event::Event;
-use crate::secret::Secret;
+use crate::sign_key::SignKey;
 
 /// A shape of an event, with its settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Format {
     #[default]
     Callback,
     /// The same with VOD's callback signature, `Sign` and `T`, made with this key.
-    SignedCallback(Secret),
+    SignedCallback(SignKey),
     /// What VOD's callback in the legacy 2.0 format would POST.
     CallbackV2 {
         /// Whether an event that 2.0 does not have goes out as [`Format::Callback`] has it, instead of

@@ -7,7 +7,6 @@
 
 mod call;
 mod gate;
-mod health;
 mod job;
 mod known;
 mod queue;
@@ -22,7 +21,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use self::health::{Down, Health};
 pub use self::job::Job;
 use self::worker::Worker;
 use crate::application::Applications;
@@ -43,7 +41,6 @@ pub struct Lane {
     sink: Arc<dyn Sink>,
     share: Arc<AtomicUsize>,
     progress: Arc<SinkProgress>,
-    health: Arc<Health>,
 }
 
 /// What a lane needs beside its sink.
@@ -79,9 +76,8 @@ impl Lane {
         let share = Arc::new(AtomicUsize::new(usize::MAX));
         let progress = parts.progress.clone();
         let worker = Worker::new(name.clone(), sink.clone(), share.clone(), parts);
-        let health = worker.health.clone();
         tasks.spawn(worker.run(inbox));
-        Self { name, orders, sink, share, health, progress }
+        Self { name, orders, sink, share, progress }
     }
 
     /// The sink's name.
@@ -92,11 +88,6 @@ impl Lane {
     /// How the sink fares.
     pub fn progress(&self) -> &Arc<SinkProgress> {
         &self.progress
-    }
-
-    /// Whether the sink takes what it is given.
-    pub fn health(&self) -> &Arc<Health> {
-        &self.health
     }
 
     /// Opens again what a log rotator may have moved away.

@@ -7,7 +7,7 @@
 //!
 //! Data flows one way and so do imports: each layer uses only those above it in this list.
 //!
-//! * Words, without any input or output: [`time`], [`retry`], [`quiet`], [`secret`], [`exit`],
+//! * Words, without any input or output: [`time`], [`retry`], [`quiet`], [`secret`], [`sign_key`], [`exit`],
 //!   [`json`], [`crash`], [`event`], [`legacy`], [`application`], [`mod@format`], [`route`],
 //!   [`metrics`], [`progress`].
 //! * Edges, each to one outside thing: [`http`], [`tencent`], [`sink`], [`store`].
@@ -15,12 +15,13 @@
 //! * Delivery: a [`lane`] for each sink.
 //! * What leads to the lanes: [`fanout`] from the sources, [`spool`] from local disk.
 //! * The ends of a source: [`source`] pulls or listens, [`confirm`] confirms or answers.
-//! * Assembly: [`config`], [`relay`], the [`doctor`], and beside them the [`admin`] server and the
+//! * Assembly: [`config`], the [`board`] of what runs, [`relay`], the [`doctor`], and beside them the [`admin`] server and the
 //!   [`emulator`].
 //! * The command line: [`logging`], [`service_manager`], [`signals`], [`cli`].
 
 pub mod admin;
 pub mod application;
+pub mod board;
 pub mod cli;
 pub mod config;
 pub mod confirm;
@@ -46,6 +47,7 @@ pub mod retry;
 pub mod route;
 pub mod secret;
 pub mod service_manager;
+pub mod sign_key;
 pub mod signals;
 pub mod sink;
 pub mod source;

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use prometheus_client::metrics::counter::Counter;
 
 pub use self::pulse::{Answered, Pulse, Trouble, TroubleKind, Vitals};
-pub use self::sink::{Mishap, SinkProgress, SinkVitals};
+pub use self::sink::{Down, Mishap, SinkProgress, SinkVitals};
 pub use self::totals::Totals;
 use crate::event::EventId;
 use crate::metrics;

@@ -10,7 +10,6 @@
 mod changes;
 mod end;
 mod outlets;
-mod overview;
 mod reload;
 mod running;
 mod show;
@@ -27,13 +26,12 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::changes::{Changes, Tables};
 use self::outlets::{Common, Outlets};
-pub use self::overview::{Overview, Pulling, Roster};
 pub use self::reload::Reload;
 use self::running::Running;
 pub use self::start::StartError;
 pub(crate) use self::start::client;
 use self::storage::Storage;
-use crate::admin::Board;
+use crate::board::Board;
 use crate::config::Config;
 use crate::crash;
 use crate::exit::{self, worse};
@@ -65,8 +63,6 @@ pub struct Relay {
     /// Lanes, feeds and confirmers, which end by themselves once nobody uses them.
     stages: JoinSet<()>,
     news: (mpsc::Sender<News>, mpsc::Receiver<News>),
-    /// What takes part, for those who look on.
-    roster: watch::Sender<Roster>,
     /// Stop pulling now.
     stop: CancellationToken,
     /// Nothing more comes into the spool.
@@ -110,7 +106,6 @@ impl Relay {
             names: HashMap::new(),
             stages: JoinSet::new(),
             news: mpsc::channel(NEWS),
-            roster: watch::Sender::default(),
             stop,
             drain,
             gone,
@@ -126,6 +121,11 @@ impl Relay {
     /// The counts of all sources.
     pub fn totals(&self) -> Totals {
         self.totals.clone()
+    }
+
+    /// What others may see of it.
+    pub fn board(&self) -> Arc<Board> {
+        self.board.clone()
     }
 
     /// Runs until all sources have ended or the relay is told to stop: the exit code. Each
@@ -174,7 +174,7 @@ impl Relay {
         let mut changed = Vec::new();
         for source in &config.sources {
             if self.sources.get(&source.name).is_none_or(|running| running.config != *source) {
-                changed.push((source.clone(), self.open_way(source)?));
+                changed.push((source.clone(), self.open_way(source, &config)?));
             }
         }
         let opened = self.outlets.open(&config)?;
@@ -202,7 +202,6 @@ impl Relay {
             self.start_source(source, way);
         }
         self.config = config;
-        self.show_roster();
         self.show();
         Ok(())
     }

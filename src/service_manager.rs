@@ -14,13 +14,17 @@ mod socket;
 mod status;
 mod watchdog;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use self::socket::Socket;
 use self::watchdog::Watchdog;
-use crate::relay::{Changes, Overview, StartError};
+use crate::board::Board;
+use crate::relay::{Changes, StartError};
+use crate::spool::Spool;
 use crate::time;
 
 /// Between two looks at what the status says.
@@ -35,12 +39,21 @@ pub struct ServiceManager {
     socket: Option<Socket>,
     once: bool,
     stage: Stage,
-    overview: Option<Overview>,
+    watched: Option<Watched>,
     watchdog: Option<Watchdog>,
     /// What stays true of the last reload: why it was refused, or what it left.
     note: Option<String>,
     shown: String,
     refresh: Interval,
+}
+
+/// The relay that is told of.
+#[derive(Debug)]
+struct Watched {
+    board: Arc<Board>,
+    served: watch::Receiver<bool>,
+    /// Kept beyond the relay's end, so that the last status can say what stays in it.
+    spool: Option<Arc<Spool>>,
 }
 
 /// How far the relay is, in the service manager's eyes.
@@ -62,7 +75,7 @@ impl ServiceManager {
             socket,
             once,
             stage: Stage::Starting,
-            overview: None,
+            watched: None,
             watchdog,
             note: None,
             shown: String::new(),
@@ -71,8 +84,9 @@ impl ServiceManager {
     }
 
     /// The relay runs from now on.
-    pub fn watch(&mut self, overview: Overview) {
-        self.overview = Some(overview);
+    pub fn watch(&mut self, board: Arc<Board>) {
+        let (served, spool) = (board.served(), board.spool());
+        self.watched = Some(Watched { board, served, spool });
         self.show_status();
     }
 
@@ -83,11 +97,11 @@ impl ServiceManager {
 
     /// Waits for the next thing to tell, and tells it. Safe to be dropped while it waits.
     pub async fn turn(&mut self) {
-        let (Some(overview), Some(_)) = (&mut self.overview, &self.socket) else {
+        let (Some(watched), Some(_)) = (&mut self.watched, &self.socket) else {
             return std::future::pending().await;
         };
         tokio::select! {
-            () = overview.changed() => {}
+            Ok(()) = watched.served.changed() => {}
             _ = self.refresh.tick() => self.show_status(),
             () = Watchdog::due(&mut self.watchdog) => self.feed(),
         }
@@ -127,7 +141,7 @@ impl ServiceManager {
             return;
         }
         self.stage = Stage::Stopping;
-        let grace = self.overview.as_ref().map(|overview| overview.roster().shutdown_grace);
+        let grace = self.watched.as_ref().map(|watched| watched.board.shown().shutdown_grace);
         let most = (grace.unwrap_or_default() + CLOSING).as_micros();
         let status = self.status();
         self.tell(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={most}\n"), &status);
@@ -153,8 +167,8 @@ impl ServiceManager {
     fn become_ready(&mut self) {
         let ready = match self.stage {
             Stage::Starting => {
-                let served = |overview: &Overview| overview.roster().served;
-                !self.once && self.overview.as_ref().is_some_and(served)
+                let served = |watched: &Watched| *watched.served.borrow();
+                !self.once && self.watched.as_ref().is_some_and(served)
             }
             Stage::Reloaded => true,
             Stage::Ready | Stage::Stopping => false,
@@ -170,13 +184,14 @@ impl ServiceManager {
     }
 
     fn feed(&mut self) {
-        let Some((watchdog, overview)) = self.watchdog.as_ref().zip(self.overview.as_ref()) else {
+        let Some((watchdog, watched)) = self.watchdog.as_ref().zip(self.watched.as_ref()) else {
             return;
         };
         let fed = match self.stage {
             Stage::Starting => false,
             Stage::Ready | Stage::Reloaded => {
-                watchdog.is_content(&overview.roster(), &overview.totals().vitals(), time::now())
+                let Watched { board, .. } = watched;
+                watchdog.is_content(&board.shown(), &board.totals.vitals(), time::now())
             }
             // The pull loops have ended. How long the rest may take has a limit of its own.
             Stage::Stopping => true,
@@ -194,14 +209,14 @@ impl ServiceManager {
     }
 
     fn status(&self) -> String {
-        let Some(overview) = &self.overview else { return String::new() };
+        let Some(Watched { board, spool, .. }) = &self.watched else { return String::new() };
         let prefix = match self.stage {
             Stage::Starting if self.once => "",
             Stage::Starting => "starting; ",
             Stage::Ready | Stage::Reloaded => "",
             Stage::Stopping => "stopping; ",
         };
-        status::line(prefix, overview, self.note.as_deref())
+        status::line(prefix, board, spool.as_deref(), self.note.as_deref())
     }
 
     /// Sends a state and a status: whether they got through.

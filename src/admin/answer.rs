@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, SERVER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
-use super::board::Board;
 use super::health::{self, Reason};
 use super::status::Status;
 use super::{access, measure};
+use crate::board::Board;
+use crate::http::server::PRODUCT;
 
 const JSON: &str = "application/json";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -77,6 +78,7 @@ fn respond(status: StatusCode, content_type: &'static str, body: impl Into<Body>
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let response = with(response, CONTENT_TYPE, content_type);
+    let response = with(response, SERVER, PRODUCT);
     with(response, CACHE_CONTROL, "no-store")
 }
 

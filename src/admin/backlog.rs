@@ -1,33 +1,9 @@
-//! How many events wait at VOD.
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! Asks VOD how many events wait.
 
 use tokio::task::JoinSet;
 
-use super::board::{Board, PullFace, Shown};
+use crate::board::{Board, PullFace, Shown};
 use crate::tencent::error::Class;
-
-/// What VOD last said of one source.
-#[derive(Debug, Default)]
-pub struct Backlog(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    events: Option<u64>,
-    /// Whether the log has it that VOD does not say.
-    told: bool,
-}
-
-impl Backlog {
-    /// How many events wait, if VOD said so when it was last asked.
-    pub(super) fn events(&self) -> Option<u64> {
-        self.state().events
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Asks for every source, again and again, as often as the configuration in force has it.
 pub(super) async fn watch(board: &Board) {
@@ -43,7 +19,7 @@ pub(super) async fn watch(board: &Board) {
             match shown.backlog_interval {
                 Some(interval) => tokio::time::sleep(interval).await,
                 None => {
-                    pulling(&shown).for_each(|(_, pull)| pull.backlog.state().events = None);
+                    pulling(&shown).for_each(|(_, pull)| pull.backlog.unknown());
                     std::future::pending().await
                 }
             }
@@ -63,24 +39,21 @@ fn pulling(shown: &Shown) -> impl Iterator<Item = (&str, &PullFace)> {
 }
 
 async fn ask(name: String, pull: PullFace) {
-    let answer = pull.client.describe_events_state().await;
-    let mut state = pull.backlog.state();
-    match answer {
-        Ok(answer) => *state = State { events: answer.count_of_events_to_pull, told: false },
+    match pull.client.describe_events_state().await {
+        Ok(answer) => pull.backlog.answered(answer.count_of_events_to_pull),
         Err(error) => {
-            state.events = None;
             let is_refusal = match error.class {
                 Class::Token | Class::Credentials | Class::Parameter | Class::Permanent => true,
                 Class::Transient | Class::Throttled | Class::Clock | Class::Cancelled => false,
             };
-            if is_refusal && !state.told {
-                state.told = true;
+            if is_refusal && pull.backlog.refused() {
                 tracing::warn!(
                     source.name = name,
                     "VOD does not say how many events wait: {error}; this needs the right \
                      vod:DescribeEventsState, and nothing else does"
                 );
             } else {
+                pull.backlog.unknown();
                 tracing::debug!(source.name = name, "{error}");
             }
         }

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::board::{Board, SourceFace};
+use crate::board::{Board, SourceFace};
 use crate::config::Ack;
 use crate::progress::{SinkVitals, TroubleKind, Vitals};
 use crate::time::{self, Instant};
@@ -13,9 +13,6 @@ use crate::time::{self, Instant};
 /// VOD answers a pull of an empty queue after 5 s. With no good answer for so long, or for two
 /// thirds of a lease where times are scaled down, a source counts as cut off.
 const ANSWER_MAX: Duration = Duration::from_secs(20);
-
-/// A sink whose every call has failed for so long counts as down, however few they were.
-const FAILING_MAX: Duration = Duration::from_secs(10);
 
 /// How long a pull loop may take to turn, beside two calls that take as long as they may: the
 /// second is made when the first found out that the clocks differ.
@@ -136,12 +133,8 @@ fn judge_source(vitals: Option<&Vitals>, answer_max: Duration, now: Instant) -> 
 
 /// What keeps events from being delivered to a sink.
 pub(super) fn of_sink(vitals: &SinkVitals, now: Instant) -> Option<Problem> {
-    let failing = vitals.failing?;
-    if !vitals.is_down && failing.at + FAILING_MAX > now {
-        return None;
-    }
-    let message = vitals.last_error.as_ref().map_or("", |error| error.message.as_str());
-    Some(Problem::new("down", message, Some(failing.wall)))
+    let down = vitals.down(now)?;
+    Some(Problem::new("down", down.reason, Some(down.since)))
 }
 
 fn of_spool(board: &Board) -> Option<Problem> {
@@ -153,42 +146,21 @@ fn of_spool(board: &Board) -> Option<Problem> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::admin::Shown;
-    use crate::config::Config;
-    use crate::metrics::Metrics;
-    use crate::progress::{Pulse, SinkProgress, Totals};
-    use crate::tencent::client::{Client, Settings};
-    use crate::tencent::credential::Credentials;
+    use crate::board::Shown;
+    use crate::board::fixture::source;
+    use crate::progress::{Pulse, Totals};
 
     const SECOND: Duration = Duration::from_secs(1);
-
-    /// A source that starts now.
-    fn source() -> SourceFace {
-        let text = "[sources.main]\n[sinks.app]\ntype = \"stdout\"\n";
-        let config = Config::parse("config.toml", text, &|_| None).unwrap().sources.remove(0);
-        let pull = config.pull().unwrap();
-        let settings = Settings {
-            endpoint: pull.endpoint.clone(),
-            region: None,
-            sub_app_id: None,
-            request_timeout: pull.request_timeout,
-            max_requests_per_second: 1,
-        };
-        let client = Client::new(settings, Credentials::new(Vec::new())).unwrap();
-        SourceFace::pulling(&config, pull, Arc::new(client))
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_pull_loop_that_does_not_turn_is_stuck_until_it_does() {
         let (totals, stop) = (Totals::new(false), CancellationToken::new());
         let board = Board::new(totals.clone(), None, None, stop.clone());
         assert_eq!(obstacles(&board)[0].part, "relay", "nothing runs yet");
-        board.show(Shown { sources: vec![source()], ..Shown::default() });
+        board.show(Shown { sources: vec![source("main")], ..Shown::default() });
         let bound = SECOND * 20 + TURN_MARGIN;
         tokio::time::advance(bound).await;
         assert_eq!(stuck(&board), []);
@@ -247,24 +219,5 @@ mod tests {
         assert_eq!(word(&pulse), Some("refused"));
         pulse.answered();
         assert_eq!(word(&pulse), None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_sink_is_down_when_all_its_calls_fail_for_a_while_or_in_great_number() {
-        let sink = SinkProgress::new(Metrics::default().sink("app"));
-        let problem = |sink: &SinkProgress| of_sink(&sink.vitals(), time::now());
-        assert_eq!(problem(&sink), None);
-        sink.failed("connection refused");
-        assert_eq!(problem(&sink), None, "once is no outage");
-        sink.set_down(true);
-        assert_eq!(problem(&sink).unwrap().message, "connection refused");
-        sink.delivered();
-        sink.set_down(false);
-        assert_eq!(problem(&sink), None);
-        sink.failed("no answer within 10s");
-        tokio::time::advance(FAILING_MAX).await;
-        assert_eq!(problem(&sink).unwrap().problem, "down");
-        sink.delivered();
-        assert_eq!(problem(&sink), None);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use super::board::{Board, Shown};
 use super::{health, process};
+use crate::board::{Board, Shown};
 use crate::metrics::{Gauges, Of, TROUBLES};
 use crate::progress::TroubleKind;
 use crate::time;

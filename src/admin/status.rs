@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
-use super::board::{Board, PullFace, SinkFace, SourceFace};
 use super::health::{self, Reason};
 use super::measure;
+use crate::board::{Board, PullFace, SinkFace, SourceFace};
 use crate::config::Ack;
 use crate::progress::{SinkVitals, Snapshot, Vitals};
 use crate::time;

@@ -72,7 +72,7 @@ async fn serve(path: &Path, once: bool) -> u8 {
         }
     };
     let totals = relay.totals();
-    manager.watch(relay.overview());
+    manager.watch(relay.board());
     let (requests, new_configs) = mpsc::channel(1);
     let mut reloads = Reloads::new(path, requests);
     let running = relay.run(new_configs);

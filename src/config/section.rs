@@ -15,6 +15,7 @@ mod format;
 mod optional;
 mod scalar;
 mod secret;
+mod sign_key;
 
 pub(super) use scalar::shown;
 

@@ -28,7 +28,7 @@ pub(super) async fn examine(findings: &mut Findings, of: &Examination, client: &
         }
     };
     let temporary = if credential.token.is_some() { "temporary, " } else { "" };
-    let place = credentials.origin().await.unwrap_or_default();
+    let place = credentials.origin().unwrap_or_default();
     let whose = format!("{} ({temporary}from {place})", Shortened(&credential.secret_id));
     let handle = [Handle::from(MADE_UP_HANDLE)];
     let (confirmed, config, state) = tokio::join!(

@@ -16,6 +16,12 @@ pub enum Check {
     Store,
     /// Events that a sink refused for good.
     DeadLetters,
+    /// An address to listen on: whether it can be had.
+    Listen,
+    /// Who can pass for VOD at a source that listens.
+    Callers,
+    /// When VOD is told that such a source has an event.
+    Ack,
     /// The name of VOD's host.
     Dns,
     /// The way to VOD: TCP, TLS and an answer.
@@ -46,6 +52,9 @@ impl Check {
             Self::StateDir => "state_dir",
             Self::Store => "store",
             Self::DeadLetters => "dead_letters",
+            Self::Listen => "listen",
+            Self::Callers => "callers",
+            Self::Ack => "ack",
             Self::Dns => "dns",
             Self::Connection => "connection",
             Self::Clock => "clock",

@@ -50,14 +50,9 @@ impl Examination {
         Self { config: source.clone(), queue, wanted, pull }
     }
 
-    /// What its findings are about, such as `sources.main`.
-    pub(super) fn subject(&self) -> String {
-        format!("sources.{}", self.config.name)
-    }
-
     /// Looks at the source.
     pub(super) async fn run(self) -> Vec<Finding> {
-        let mut findings = Findings::about(self.subject());
+        let mut findings = Findings::about(format!("sources.{}", self.config.name));
         if !endpoint::examine(&mut findings, &self.queue.endpoint).await {
             let mend = "mend the connection first";
             findings.skipped(Check::Credentials, "not looked at without a connection", mend);

@@ -104,11 +104,6 @@ impl InFlight {
         self.capacity().saturating_sub(self.places.available_permits())
     }
 
-    /// How many events are in the air.
-    pub fn events(&self) -> usize {
-        self.flights().len()
-    }
-
     /// If the event is being delivered right now, its new lease joins that delivery.
     pub fn join(&self, id: EventId, lease: &Lease) -> bool {
         let flights = self.flights();

@@ -2,12 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use md5::{Digest as _, Md5};
-
 use super::{Rendered, Unrenderable};
 use crate::event::Event;
 use crate::json;
-use crate::secret::Secret;
+use crate::sign_key::SignKey;
 use crate::time::unix_seconds;
 
 /// How long a signature holds from the attempt on, as at VOD.
@@ -22,15 +20,13 @@ pub(super) fn plain(event: &Event) -> Rendered {
 /// with goes, for it is another's and old; everything else stays as it is written.
 pub(super) fn signed(
     event: &Event,
-    sign_key: &Secret,
+    sign_key: &SignKey,
     now: SystemTime,
 ) -> Result<Rendered, Unrenderable> {
     // An event's text is UTF-8.
     let text = String::from_utf8_lossy(event.text());
     let t = unix_seconds(now + VALIDITY);
-    let sign = hex::encode(
-        Md5::new().chain_update(sign_key.expose()).chain_update(t.to_string()).finalize(),
-    );
+    let sign = hex::encode(sign_key.sign(&t.to_string()));
     let members = format!(r#""Sign":"{sign}","T":{t}"#);
     let bare = json::without_members(&text, |member| matches!(&*member.key(), "Sign" | "T"));
     json::with_members(&bare, &members).map(Rendered::json).ok_or_else(|| {
@@ -47,7 +43,7 @@ mod tests {
 
     fn sign(text: &str) -> Result<String, String> {
         let event = Event::from_content(text.to_owned());
-        let key = Secret::from("abc123".to_owned());
+        let key = SignKey::new("abc123".to_owned().into()).unwrap();
         let rendered = signed(&event, &key, crate::time::from_unix_seconds(NOW));
         let rendered = rendered.map_err(|error| error.to_string())?;
         assert_eq!(rendered.content_type, "application/json");

@@ -33,6 +33,9 @@ const LIMITS: Limits = Limits {
     connection_time: Duration::from_secs(15),
 };
 
+/// What the servers of this program call themselves, so that it is known by those who look.
+pub const PRODUCT: &str = "vod-relay";
+
 /// The most bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 

@@ -33,9 +33,9 @@ impl Report {
         self.progress.took(took);
     }
 
-    /// Whether the sink counts as down now.
-    pub(super) fn down(&self, is_down: bool) {
-        self.progress.set_down(is_down);
+    /// Whether the sink gets one try at a time now.
+    pub(super) fn shut(&self, is_shut: bool) {
+        self.progress.set_shut(is_shut);
     }
 
     pub(super) fn delivered(&self, job: &Job, took: Duration) {

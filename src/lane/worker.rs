@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::call::{Call, Ending};
 use super::gate::Gate;
-use super::health::Health;
 use super::job::Job;
 use super::known::Known;
 use super::queue::Queue;
@@ -35,7 +34,6 @@ pub(super) struct Worker {
     queue: Queue,
     gate: Gate,
     known: Known,
-    pub(super) health: Arc<Health>,
     share: Arc<AtomicUsize>,
     calls: JoinSet<Vec<Ending>>,
     /// What each call carries, kept here so that a panic in the sink loses nothing.
@@ -64,7 +62,6 @@ impl Worker {
             queue: Queue::default(),
             gate: Gate::default(),
             known: Known::default(),
-            health: Arc::default(),
             share,
             calls: JoinSet::new(),
             underway: HashMap::new(),
@@ -211,23 +208,23 @@ impl Worker {
             }
             match ending {
                 Ending::Delivered { .. } => {
-                    self.works();
+                    self.gate.success();
                     self.report.delivered(&job, now - started);
                     job.settle(Verdict::Delivered);
                 }
                 Ending::Failed { reason, retry_after } => {
-                    self.fails(&reason, now);
+                    self.gate.failure(now);
                     self.retry(job, reason, retry_after, now);
                 }
                 Ending::GivenUp { reason } => {
-                    self.fails(&reason, now);
+                    self.gate.failure(now);
                     self.report.given_up(&job, &reason);
                     job.failure = Some(reason);
                     job.settle(Verdict::Dead);
                 }
                 Ending::Refused { reason, kept } => {
                     // The receiver works; it is the event that it does not want.
-                    self.works();
+                    self.gate.success();
                     self.report.refused(&job, &reason, kept);
                     job.failure = Some(reason);
                     job.settle(if kept { Verdict::Dead } else { Verdict::Refused });
@@ -239,19 +236,7 @@ impl Worker {
             }
         }
         self.queue.release(|job| !self.known.is_underway(job));
-        self.report.down(self.gate.is_shut());
-    }
-
-    fn works(&mut self) {
-        self.gate.success();
-        self.health.works();
-    }
-
-    fn fails(&mut self, reason: &str, now: Instant) {
-        self.gate.failure(now);
-        if self.gate.is_shut() {
-            self.health.fails(reason);
-        }
+        self.report.shut(self.gate.is_shut());
     }
 
     fn retry(&mut self, mut job: Job, reason: String, retry_after: Option<Duration>, now: Instant) {

@@ -5,7 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use super::Answered;
 use crate::metrics;
-use crate::time;
+use crate::time::{self, Instant};
+
+/// A sink whose every call has failed for so long counts as down, however few they were.
+const FAILING_MAX: Duration = Duration::from_secs(10);
 
 /// The most bytes of a reason that are kept.
 const REASON_MAX: usize = 1 << 10;
@@ -24,8 +27,8 @@ pub struct SinkVitals {
     pub worked: Option<SystemTime>,
     /// Since when all calls have failed; `None` if the last one did not.
     pub failing: Option<Answered>,
-    /// Whether it counts as down, so that it gets one try at a time.
-    pub is_down: bool,
+    /// Whether so many tries in a row have failed that it gets one at a time.
+    pub is_shut: bool,
     /// The last failure or refusal, over or not.
     pub last_error: Option<Mishap>,
 }
@@ -37,6 +40,28 @@ pub struct Mishap {
     pub message: String,
     /// When.
     pub at: SystemTime,
+}
+
+/// A sink that counts as down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Down<'a> {
+    /// Since when all calls have failed.
+    pub since: SystemTime,
+    /// Why the last one did.
+    pub reason: &'a str,
+}
+
+impl SinkVitals {
+    /// What is wrong if the sink counts as down: its last tries have all failed, and they were many,
+    /// or lasted for a while.
+    pub fn down(&self, now: Instant) -> Option<Down<'_>> {
+        let failing = self.failing?;
+        if !self.is_shut && failing.at + FAILING_MAX > now {
+            return None;
+        }
+        let reason = self.last_error.as_ref().map_or("", |error| error.message.as_str());
+        Some(Down { since: failing.wall, reason })
+    }
 }
 
 impl SinkProgress {
@@ -109,9 +134,9 @@ impl SinkProgress {
         self.counts.expired.inc();
     }
 
-    /// Whether the sink counts as down from now on.
-    pub fn set_down(&self, is_down: bool) {
-        self.lock().is_down = is_down;
+    /// Whether the sink gets one try at a time from now on.
+    pub fn set_shut(&self, is_shut: bool) {
+        self.lock().is_shut = is_shut;
     }
 
     fn failing(&self, reason: &str) {
@@ -158,5 +183,24 @@ mod tests {
         assert_eq!((vitals.failing, vitals.last_error.unwrap().message), (None, "reset".into()));
         let counts = sink.counts();
         assert_eq!((counts.failed.get(), counts.buried.get(), counts.delivered.get()), (2, 2, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sink_is_down_when_all_its_calls_fail_for_a_while_or_in_great_number() {
+        let sink = SinkProgress::new(Metrics::default().sink("app"));
+        let why = || Some(sink.vitals().down(time::now())?.reason.to_owned());
+        assert_eq!(why(), None);
+        sink.failed("connection refused");
+        assert_eq!(why(), None, "once is no outage");
+        sink.set_shut(true);
+        assert_eq!(why().as_deref(), Some("connection refused"));
+        sink.delivered();
+        sink.set_shut(false);
+        assert_eq!(why(), None);
+        sink.failed("no answer within 10s");
+        tokio::time::advance(FAILING_MAX).await;
+        assert_eq!(why().as_deref(), Some("no answer within 10s"));
+        sink.delivered();
+        assert_eq!(why(), None);
     }
 }

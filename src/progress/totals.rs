@@ -35,6 +35,12 @@ impl Totals {
         sources.iter().filter_map(known).collect()
     }
 
+    /// How many events are on their way to their sinks.
+    pub fn in_flight(&self) -> u64 {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.values().map(|progress| progress.in_flight()).sum()
+    }
+
     /// How many events a run that ends leaves to VOD.
     pub fn left_over(&self) -> u64 {
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);

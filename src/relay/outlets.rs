@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::application::Applications;
 use crate::config::{Config, SinkConfig};
 use crate::fanout::Fanout;
-use crate::lane::{self, Health, Lane};
+use crate::lane::{self, Lane};
 use crate::ledger::Ledger;
 use crate::progress::{SinkProgress, Totals};
 use crate::sink::{Kind, OpenError, Sink};
@@ -111,15 +111,6 @@ impl Outlets {
     /// How the sink of this name fares.
     pub(super) fn progress(&self, name: &str) -> Option<&Arc<SinkProgress>> {
         self.by_name.get(name).map(|outlet| outlet.lane.progress())
-    }
-
-    /// How each sink fares, in the order of their names.
-    pub(super) fn health(&self) -> Vec<(Arc<str>, Arc<Health>)> {
-        let lanes = self.by_name.values().map(|outlet| &outlet.lane);
-        let mut health: Vec<_> =
-            lanes.map(|lane| (lane.name().clone(), lane.health().clone())).collect();
-        health.sort_by(|(a, _), (b, _)| a.cmp(b));
-        health
     }
 
     /// Ends the feed of a sink that is not used any more. Its lane ends by itself.

@@ -4,8 +4,9 @@ use tokio::sync::oneshot;
 
 use super::Relay;
 use super::changes::Changes;
+use super::running::Running;
 use super::start::StartError;
-use crate::config::{Ack, Config};
+use crate::config::{Ack, Config, SourceKind};
 
 /// A configuration that is to take the place of the one in force.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl Relay {
     }
 
     fn replace(&mut self, mut config: Config) -> Result<Changes, StartError> {
-        let mut changes = Changes::between(&self.config, &config);
+        let mut left = Vec::new();
         if config.relay.state_dir != self.config.relay.state_dir {
             if self.storage.is_none() && needs_state_dir(&config) {
                 return Err(StartError::StateDir);
@@ -40,15 +41,37 @@ impl Relay {
             // The store in use holds the spool and the ledger of what is under way: all of it stays
             // where it is until the relay has settled or left it in an orderly end.
             config.relay.state_dir.clone_from(&self.config.relay.state_dir);
-            changes.left.push(
+            left.push(
                 "relay.state_dir cannot change while vod-relay runs, and the old one stays in use; \
                  restart vod-relay to apply it (what is in the old one does not move along)"
                     .to_owned(),
             );
         }
-        self.keep_admin_address(&mut config, &mut changes);
+        left.extend(self.keep_admin_address(&mut config));
+        left.extend(self.keep_listen_addresses(&mut config));
+        let changes = Changes { left, ..Changes::between(&self.config, &config) };
         self.adopt(config)?;
         Ok(changes)
+    }
+
+    /// Keeps every source that listens where it listens: the requests that are on their way there
+    /// must not find the door closed. Everything else of the source changes.
+    fn keep_listen_addresses(&self, config: &mut Config) -> Vec<String> {
+        let mut left = Vec::new();
+        for source in &mut config.sources {
+            let running = self.sources.get(&source.name).and_then(Running::door);
+            if let (Some((kept, _)), SourceKind::Callback(callback)) = (running, &mut source.kind)
+                && callback.listen != kept
+            {
+                callback.listen = kept;
+                left.push(format!(
+                    "sources.{}.listen cannot change while vod-relay runs, and stays {kept}; \
+                     restart vod-relay to apply it",
+                    source.name
+                ));
+            }
+        }
+        left
     }
 }
 

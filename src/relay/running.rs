@@ -6,8 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Relay;
-use super::overview::Pulling;
-use crate::admin::SourceFace;
+use crate::board::SourceFace;
 use crate::config::{SourceConfig, SourceKind};
 use crate::exit::worse;
 use crate::source::News;
@@ -23,8 +22,6 @@ pub(super) struct Running {
     pub(super) door: Option<Arc<Door>>,
     pub(super) retire: CancellationToken,
     pub(super) state: State,
-    /// What is known of it outside, if it pulls.
-    pub(super) pulling: Option<Pulling>,
     /// What others see of it.
     pub(super) face: SourceFace,
 }
@@ -74,7 +71,7 @@ impl Relay {
                     tracing::info!(source.name = %source, "VOD answers");
                 }
                 running.state = State::Live;
-                self.roster.send_modify(|roster| roster.served = true);
+                self.board.serve();
                 None
             }
             News::Refused { code, .. } => {
@@ -86,7 +83,7 @@ impl Relay {
                     State::Starting | State::Live => None,
                 });
                 let all = refused.reduce(|a, b| Some(worse(a?, b?))).flatten();
-                all.filter(|_| !self.roster.borrow().served)
+                all.filter(|_| !*self.board.served().borrow())
             }
         }
     }

@@ -1,7 +1,8 @@
 //! What others may see of the relay: the admin server, and what it tells about.
 
-use super::{Changes, Relay, StartError};
-use crate::admin::{self, Shown, SinkFace};
+use super::{Relay, StartError};
+use crate::admin;
+use crate::board::{Shown, SinkFace};
 use crate::config::Config;
 use crate::http::server::Server;
 
@@ -21,17 +22,17 @@ impl Relay {
 
     /// Keeps the admin server where it listens. If the new configuration has it elsewhere, who may ask
     /// stays as it was too, since that was meant for the other address.
-    pub(super) fn keep_admin_address(&self, config: &mut Config, changes: &mut Changes) {
+    pub(super) fn keep_admin_address(&self, config: &mut Config) -> Option<String> {
         let listen = |config: &Config| config.admin.as_ref().map(|admin| admin.listen);
         if listen(config) == listen(&self.config) {
-            return;
+            return None;
         }
         config.admin.clone_from(&self.config.admin);
-        changes.left.push(
+        Some(
             "admin.listen cannot change while vod-relay runs, and all of [admin] stays as it was; \
              restart vod-relay to apply it"
                 .to_owned(),
-        );
+        )
     }
 
     /// Shows what runs now.
@@ -48,6 +49,7 @@ impl Relay {
             backlog_interval: admin.and_then(|admin| admin.backlog_interval),
             sources: sources.map(|running| running.face.clone()).collect(),
             sinks: sinks.collect(),
+            shutdown_grace: self.config.relay.shutdown_grace,
         });
     }
 }

@@ -1,15 +1,16 @@
 //! How the sources are started, and what must be there before.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::Relay;
 use super::running::{Running, State};
 use super::start::{StartError, client};
-use super::{Relay, overview};
-use crate::admin::SourceFace;
+use crate::board::SourceFace;
 use crate::config::{Ack, CallbackConfig, Config, PullConfig, SourceConfig, SourceKind};
 use crate::confirm::{Confirmer, Replier};
 use crate::flight::{self, InFlight};
@@ -61,7 +62,11 @@ pub(super) fn leave_out_callbacks(config: &mut Config) -> Result<(), StartError>
 
 impl Relay {
     /// Opens what a source needs before it can start. What runs is not touched.
-    pub(super) fn open_way(&self, source: &SourceConfig) -> Result<Way, StartError> {
+    pub(super) fn open_way(
+        &self,
+        source: &SourceConfig,
+        config: &Config,
+    ) -> Result<Way, StartError> {
         match &source.kind {
             SourceKind::Pull(pull) => {
                 let client = client(source, pull)?;
@@ -69,30 +74,35 @@ impl Relay {
                 Ok(Way::Pull(pull.clone(), Arc::new(client)))
             }
             SourceKind::Callback(callback) => {
-                let door = self.door(&source.name, callback)?;
+                let door = self.door(&source.name, callback.listen, config)?;
                 Ok(Way::Callback(Box::new(callback.clone()), door))
             }
         }
     }
 
     /// A door that listens where it is to: one that is open already stays open.
-    fn door(&self, name: &str, config: &CallbackConfig) -> Result<Arc<Door>, StartError> {
-        let source_name = || name.to_owned();
-        let to = config.listen;
-        if let Some((from, door)) = self.sources.get(name).and_then(Running::door) {
-            return match from == to {
-                true => Ok(door.clone()),
-                false => Err(StartError::ListenChanged { source_name: source_name(), from, to }),
-            };
-        }
+    fn door(
+        &self,
+        name: &str,
+        address: SocketAddr,
+        config: &Config,
+    ) -> Result<Arc<Door>, StartError> {
+        let is_here = |running: &&Running| running.door().is_some_and(|(here, _)| here == address);
         // A source that gets another name keeps its socket.
-        let mut doors = self.sources.values().filter_map(Running::door);
-        if let Some((_, door)) = doors.find(|(from, _)| *from == to && to.port() != 0) {
-            return Ok(door.clone());
+        let renamed = |running: &&Running| {
+            let goes_on = |source: &SourceConfig| {
+                source.name == *running.name && matches!(source.kind, SourceKind::Callback(_))
+            };
+            address.port() != 0 && !config.sources.iter().any(goes_on)
+        };
+        let own = self.sources.get(name).filter(is_here);
+        let former = || self.sources.values().filter(is_here).find(renamed);
+        if let Some(door) = own.or_else(former).and_then(|running| running.door.clone()) {
+            return Ok(door);
         }
-        Door::open(to, self.stop.child_token()).map_err(|error| StartError::Listen {
-            source_name: source_name(),
-            address: to,
+        Door::open(address, self.stop.child_token()).map_err(|error| StartError::Listen {
+            source_name: name.to_owned(),
+            address,
             error,
         })
     }
@@ -126,14 +136,11 @@ impl Relay {
             retire: retire.clone(),
         };
         let door = way.door().cloned();
-        let (face, pulling) = match &way {
-            Way::Pull(pull, client) => (
-                SourceFace::pulling(&config, pull, client.clone()),
-                Some(overview::Pulling::of(pull, &parts.in_flight)),
-            ),
+        let face = match &way {
+            Way::Pull(pull, client) => SourceFace::pulling(&config, pull, client.clone()),
             Way::Callback(callback, door) => {
                 let address = format!("http://{}{}", door.address(), callback.path);
-                (SourceFace::listening(&config, address), None)
+                SourceFace::listening(&config, address)
             }
         };
         let id = match way {
@@ -156,7 +163,7 @@ impl Relay {
         };
         self.names.insert(id, name.clone());
         let state = State::Starting;
-        let running = Running { name, config, door, retire, state, pulling, face };
+        let running = Running { name, config, door, retire, state, face };
         self.sources.insert(running.config.name.clone(), running);
     }
 }

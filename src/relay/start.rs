@@ -55,19 +55,6 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
-    /// The address is another than the one in use.
-    #[error(
-        "source {source_name}: listen cannot change from {from} to {to} while vod-relay runs; \
-         restart it"
-    )]
-    ListenChanged {
-        /// The source's name.
-        source_name: String,
-        /// The address in use.
-        from: SocketAddr,
-        /// The other one.
-        to: SocketAddr,
-    },
     /// A run that ends when the queue is empty, and there is no queue.
     #[error(
         "--once pulls until the queue is empty, and no source has type = \"pull\"; leave --once \
@@ -102,7 +89,6 @@ impl StartError {
             | Self::Sink(_)
             | Self::Client { .. }
             | Self::Listen { .. }
-            | Self::ListenChanged { .. }
             | Self::Credentials { .. } => exit::CONFIG,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::Board;
+use crate::board::Board;
 use crate::config;
 use crate::ledger::Ledger;
 use crate::progress::Totals;

@@ -2,8 +2,10 @@
 
 use std::time::SystemTime;
 
+use crate::board::Board;
 use crate::progress::TroubleKind;
-use crate::relay::Overview;
+use crate::spool::Spool;
+use crate::time;
 
 /// The most bytes of a status. A message of the service manager's has 4096 at the most.
 const BYTES_MAX: usize = 2000;
@@ -12,23 +14,28 @@ const BYTES_MAX: usize = 2000;
 const TROUBLE_BYTES_MAX: usize = 300;
 
 /// What the relay does, and what is wrong; `note` comes last.
-pub(super) fn line(prefix: &str, overview: &Overview, note: Option<&str>) -> String {
-    let done = overview.totals().snapshot();
+pub(super) fn line(
+    prefix: &str,
+    board: &Board,
+    spool: Option<&Spool>,
+    note: Option<&str>,
+) -> String {
+    let done = board.totals.snapshot();
     let mut line = format!(
         "{prefix}{} pulled, {} delivered, {} confirmed, {} in flight",
         done.pulled,
         done.delivered,
         done.confirmed,
-        overview.in_flight()
+        board.totals.in_flight()
     );
-    let spooled = overview.spool().map(|spool| spool.events).filter(|events| *events > 0);
+    let spooled = spool.map(|spool| spool.stats().events).filter(|events| *events > 0);
     if let Some(events) = spooled {
         line.push_str(&format!(", {events} in the spool"));
     }
     if done.dead > 0 {
         line.push_str(&format!(", {} dead letters", done.dead));
     }
-    for trouble in troubles(overview).into_iter().chain(note.map(str::to_owned)) {
+    for trouble in troubles(board).into_iter().chain(note.map(str::to_owned)) {
         line.push_str("; ");
         line.push_str(&trouble);
     }
@@ -36,13 +43,11 @@ pub(super) fn line(prefix: &str, overview: &Overview, note: Option<&str>) -> Str
 }
 
 /// What keeps events from coming, and from going.
-fn troubles(overview: &Overview) -> Vec<String> {
-    let (roster, vitals) = (overview.roster(), overview.totals().vitals());
+fn troubles(board: &Board) -> Vec<String> {
+    let (shown, vitals) = (board.shown(), board.totals.vitals());
     let mut troubles = Vec::new();
-    let mut pulling: Vec<_> = roster.pulling.iter().map(|source| &*source.name).collect();
-    pulling.sort_unstable();
-    for name in pulling {
-        let trouble = match vitals.get(name) {
+    for source in shown.sources.iter().filter(|source| source.pull.is_some()) {
+        let trouble = match vitals.get(&source.name) {
             None => Some("waits for VOD's first answer".to_owned()),
             Some(vitals) => vitals.trouble.as_ref().map(|trouble| {
                 let what = match trouble.kind {
@@ -51,23 +56,22 @@ fn troubles(overview: &Overview) -> Vec<String> {
                     TroubleKind::Unreachable => "VOD cannot be reached",
                     TroubleKind::NoRoom => "pulling pauses",
                 };
-                format!("{what} since {}: {}", shown(trouble.since.wall), trouble.message)
+                format!("{what} since {}: {}", rfc3339(trouble.since.wall), trouble.message)
             }),
         };
-        troubles.extend(trouble.map(|trouble| format!("source {name}: {trouble}")));
+        troubles.extend(trouble.map(|trouble| format!("source {}: {trouble}", source.name)));
     }
-    for (name, health) in &roster.sinks {
-        let down = health.down();
-        troubles.extend(
-            down.map(|down| {
-                format!("sink {name}: down since {}: {}", shown(down.since), down.reason)
-            }),
-        );
+    for sink in &shown.sinks {
+        let vitals = sink.progress.vitals();
+        let down = vitals.down(time::now());
+        troubles.extend(down.map(|down| {
+            format!("sink {}: down since {}: {}", sink.name, rfc3339(down.since), down.reason)
+        }));
     }
     troubles.iter().map(|trouble| cut(trouble, TROUBLE_BYTES_MAX)).collect()
 }
 
-fn shown(time: SystemTime) -> humantime::Rfc3339Timestamp {
+fn rfc3339(time: SystemTime) -> humantime::Rfc3339Timestamp {
     humantime::format_rfc3339_seconds(time)
 }
 

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use tokio::time::Interval;
 
+use crate::board::{PullFace, Shown};
 use crate::progress::Vitals;
-use crate::relay::{Pulling, Roster};
 use crate::time::Instant;
 
 /// The variables of the service manager.
@@ -54,11 +54,11 @@ impl Watchdog {
     /// Whether the relay makes progress.
     pub(super) fn is_content(
         &self,
-        roster: &Roster,
+        shown: &Shown,
         vitals: &BTreeMap<String, Vitals>,
         now: Instant,
     ) -> bool {
-        makes_progress(self.half, roster, vitals, now)
+        makes_progress(self.half, shown, vitals, now)
     }
 }
 
@@ -71,29 +71,33 @@ fn half_of(time_usec: &str, process: Option<&str>) -> Option<Duration> {
 
 fn makes_progress(
     half: Duration,
-    roster: &Roster,
+    shown: &Shown,
     vitals: &BTreeMap<String, Vitals>,
     now: Instant,
 ) -> bool {
-    let sources = &roster.pulling;
-    let slowest = sources.iter().map(|source| source.request_timeout).max();
+    let pulling = shown.sources.iter();
+    let pulling = pulling.filter_map(|source| Some((source.name.as_str(), source.pull.as_ref()?)));
+    let pulling: Vec<(&str, &PullFace)> = pulling.collect();
+    let slowest = pulling.iter().map(|(_, pull)| pull.request_timeout).max();
     let lately = half.max(slowest.unwrap_or_default() + LONG_POLL);
     // A source that has just been started is as good as one that has just been heard.
-    let within = |source: &Pulling, at: Option<Instant>| {
-        at.map_or(source.since, |at| at.max(source.since)) + lately >= now
+    let within = |pull: &PullFace, at: Option<Instant>| {
+        at.map_or(pull.started, |at| at.max(pull.started)) + lately >= now
     };
-    let of = |source: &Pulling| vitals.get(&*source.name);
-    let turned = |source: &Pulling| within(source, of(source).map(|vitals| vitals.turned));
-    let heard = |source: &Pulling| within(source, of(source).and_then(|vitals| vitals.heard));
+    let turned = |(name, pull): &(&str, &PullFace)| {
+        within(pull, vitals.get(*name).map(|vitals| vitals.turned))
+    };
+    let heard = |(name, pull): &(&str, &PullFace)| {
+        within(pull, vitals.get(*name).and_then(|vitals| vitals.heard))
+    };
     // Where nothing is pulled, that this is asked at all is the progress.
-    sources.is_empty() || (sources.iter().all(turned) && sources.iter().any(heard))
+    pulling.is_empty() || (pulling.iter().all(turned) && pulling.iter().any(heard))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Weak;
-
     use super::*;
+    use crate::board::fixture::source;
     use crate::progress::Pulse;
     use crate::time;
 
@@ -101,28 +105,23 @@ mod tests {
 
     /// Sources that were started now, and what makes them known.
     struct Sources {
-        roster: Roster,
+        shown: Shown,
         pulses: BTreeMap<&'static str, Pulse>,
     }
 
     impl Sources {
         fn start(names: &[&'static str]) -> Self {
-            let pulling = names.iter().map(|name| Pulling {
-                name: (*name).into(),
-                since: time::now(),
-                request_timeout: Duration::from_secs(10),
-                in_flight: Weak::new(),
-            });
-            let roster = Roster { pulling: pulling.collect(), ..Roster::default() };
+            let sources = names.iter().map(|name| source(name)).collect();
+            let shown = Shown { sources, ..Shown::default() };
             let pulses = names.iter().map(|name| (*name, Pulse::default())).collect();
-            Self { roster, pulses }
+            Self { shown, pulses }
         }
 
         fn make_progress(&self, half: Duration) -> bool {
             let known =
                 |(name, pulse): (&&str, &Pulse)| Some(((*name).to_owned(), pulse.vitals()?));
             let vitals = self.pulses.iter().filter_map(known).collect();
-            makes_progress(half, &self.roster, &vitals, time::now())
+            makes_progress(half, &self.shown, &vitals, time::now())
         }
     }
 
@@ -193,7 +192,7 @@ mod tests {
         sources.pulses["old"].answered();
         pass(3600).await;
         assert!(!sources.make_progress(HALF));
-        sources.roster = Sources::start(&["new"]).roster;
+        sources.shown = Sources::start(&["new"]).shown;
         pass(16).await;
         assert!(sources.make_progress(HALF));
         pass(1).await;

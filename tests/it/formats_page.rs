@@ -7,6 +7,7 @@ use vod_relay::config::Config;
 use vod_relay::event::Event;
 use vod_relay::format::{Format, Input, Rendered};
 use vod_relay::legacy;
+use vod_relay::sign_key::SignKey;
 
 const PAGE: &str = include_str!("../../docs/formats.md");
 
@@ -61,7 +62,7 @@ fn the_legacy_form_is_what_is_made_of_the_event() {
 fn the_signature_is_the_one_that_is_made() {
     let shown = value("signed");
     let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(shown["T"].as_u64().unwrap());
-    let format = Format::SignedCallback("Kd8fJ2mQ".to_owned().into());
+    let format = Format::SignedCallback(SignKey::new("Kd8fJ2mQ".to_owned().into()).unwrap());
     let sent = render(&format, expires - Duration::from_secs(600));
     let sent: Value = serde_json::from_slice(&sent.body).unwrap();
     assert_eq!((&sent["Sign"], &sent["T"]), (&shown["Sign"], &shown["T"]));

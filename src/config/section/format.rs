@@ -3,7 +3,7 @@
 use super::super::spelling::quoted;
 use super::Section;
 use crate::format::Format;
-use crate::secret::Secret;
+use crate::sign_key::SignKey;
 
 /// The names of the formats.
 const FORMATS: [(&str, Shape); 4] = [
@@ -22,9 +22,6 @@ enum Shape {
     CloudEventsBinary,
 }
 
-/// The most characters of a `SignKey` at VOD.
-const SIGN_KEY_MAX: usize = 32;
-
 impl Section<'_> {
     /// The `format` of a sink, and the keys that go with it.
     pub fn format(&self) -> Option<Format> {
@@ -41,7 +38,7 @@ impl Section<'_> {
     /// The `format` of a sink that has HTTP headers.
     pub fn format_of_webhook(&self) -> Option<Format> {
         let shape = self.choice("format", &FORMATS, "callback");
-        let sign_key = self.sign_key(shape);
+        let sign_key = self.sign_key_of(shape);
         let fallback = self.fallback(shape);
         Some(match (shape?, sign_key) {
             (Shape::Callback, Some(key)) => Format::SignedCallback(key),
@@ -52,30 +49,20 @@ impl Section<'_> {
         })
     }
 
-    /// The key of VOD's callback signature, by VOD's own rules for it.
-    fn sign_key(&self, shape: Option<Shape>) -> Option<Secret> {
-        let secret = self.secret("sign_key");
-        let key = ["sign_key_file", "sign_key"].into_iter().find(|key| self.has(key))?;
-        if !matches!(shape, None | Some(Shape::Callback)) {
-            let problem = match shape {
-                Some(Shape::CallbackV2) => "has no place in \"callback-v2\": VOD never signed it",
-                _ => "goes with format = \"callback\" alone",
-            };
-            self.mistake(key, problem, "leave it out, or format = \"callback\"");
-            return None;
-        }
-        let secret = secret?;
-        let text = secret.expose();
-        let problem = if text.is_empty() {
-            "is empty"
-        } else if !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            "holds characters that are neither letters nor digits"
-        } else if text.len() > SIGN_KEY_MAX {
-            "is too long"
-        } else {
-            return Some(secret);
+    /// The key of VOD's callback signature, which only one shape has.
+    fn sign_key_of(&self, shape: Option<Shape>) -> Option<SignKey> {
+        let problem = match shape {
+            None | Some(Shape::Callback) => return self.sign_key(),
+            Some(Shape::CallbackV2) => "has no place in \"callback-v2\": VOD never signed it",
+            Some(Shape::CloudEvents | Shape::CloudEventsBinary) => {
+                "goes with format = \"callback\" alone"
+            }
         };
-        self.mistake(key, problem, "1 to 32 letters and digits, as VOD takes them for SignKey");
+        // Read all the same, so that it is a known key.
+        let _ = self.secret("sign_key");
+        if let Some(key) = self.given_sign_key() {
+            self.mistake(key, problem, "leave it out, or format = \"callback\"");
+        }
         None
     }
 
@@ -100,7 +87,7 @@ mod tests {
     use crate::config::fixture::{effective, read};
 
     fn key(text: &str) -> Format {
-        Format::SignedCallback(Secret::from(text.to_owned()))
+        Format::SignedCallback(SignKey::new(text.to_owned().into()).unwrap())
     }
 
     #[test]

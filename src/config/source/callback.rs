@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::count;
 use crate::config::section::Section;
 use crate::config::spelling::quoted;
-use crate::secret::Secret;
+use crate::sign_key::SignKey;
 
 /// The keys that only this type has.
 pub(super) const KEYS: &[&str] = &[
@@ -37,7 +37,7 @@ pub struct CallbackConfig {
     /// The path that VOD posts to.
     pub path: String,
     /// What VOD signs callbacks with; absent means that they need no signature.
-    pub sign_key: Option<Secret>,
+    pub sign_key: Option<SignKey>,
     /// The most bytes of a body.
     pub max_body_size: usize,
     /// The most connections at the same time.
@@ -54,7 +54,7 @@ pub struct CallbackConfig {
 pub(super) fn read(section: &Section<'_>) -> Option<CallbackConfig> {
     let listen = section.listen("listen", LISTEN);
     let path = read_path(section);
-    let sign_key = read_sign_key(section);
+    let sign_key = section.sign_key();
     let max_body_size = section.size("max_body_size", Some(BODY_SIZE), BODY_SIZE_MIN);
     let max_body_size = max_body_size.unwrap_or(BODY_SIZE);
     if max_body_size > BODY_SIZE_MAX {
@@ -68,9 +68,8 @@ pub(super) fn read(section: &Section<'_>) -> Option<CallbackConfig> {
     let trusted_addresses = section.networks("trusted_addresses");
     if let Some(listen) = listen
         && !listen.ip().is_loopback()
-        && sign_key.is_none()
+        && section.given_sign_key().is_none()
         && trusted_addresses.is_none()
-        && !section.has("sign_key_file")
     {
         let right = "set sign_key or trusted_addresses, or listen on 127.0.0.1 behind a proxy";
         section.warn("listen", "lets anyone who can connect pass for VOD", right);
@@ -98,17 +97,4 @@ fn read_path(section: &Section<'_>) -> Option<String> {
         section.mistake("path", &problem, "for example \"/vod/callback\"");
     }
     None
-}
-
-/// The key, which at VOD has up to 32 letters and digits.
-fn read_sign_key(section: &Section<'_>) -> Option<Secret> {
-    let key = section.secret("sign_key")?;
-    let text = key.expose();
-    if text.is_empty() {
-        section.mistake("sign_key", "is empty", "the SignKey of VOD's callback settings");
-    } else if text.len() > 32 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let problem = "is not a key that VOD takes";
-        section.mistake("sign_key", problem, "up to 32 letters and digits");
-    }
-    Some(key)
 }

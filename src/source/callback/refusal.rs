@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
-use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE};
+use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE, SERVER};
 use axum::http::{HeaderValue, Response, StatusCode};
 
+use crate::http::server::PRODUCT;
 use crate::quiet::Quiet;
 
 /// A request that is not taken.
@@ -48,6 +49,7 @@ pub(super) fn response(status: StatusCode, line: &str) -> Response<Body> {
     *response.status_mut() = status;
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, text);
+    response.headers_mut().insert(SERVER, HeaderValue::from_static(PRODUCT));
     response
 }
 

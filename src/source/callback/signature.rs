@@ -1,5 +1,4 @@
-//! The signature of a normal callback: `Sign` is the MD5 of the key and `T`, the Unix time at which
-//! it expires.
+//! The signature of a normal callback, `Sign`, and the time at which it expires, `T`.
 //!
 //! VOD does not say whether the two stand at the top level of the JSON or in the query, nor in which
 //! case the digits of the hash are; both are taken. The signature covers the time, not the event: it
@@ -7,11 +6,10 @@
 
 use std::borrow::Cow;
 
-use md5::{Digest as _, Md5};
 use subtle::ConstantTimeEq as _;
 
 use crate::json;
-use crate::secret::Secret;
+use crate::sign_key::SignKey;
 
 /// What is wrong with a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,16 +27,16 @@ pub(super) enum Flaw {
 
 /// Verifies the signature in a callback, given its text (a well-formed JSON object) and its query.
 /// It has expired once `now`, in seconds since the Unix epoch, is later than `T`.
-pub(super) fn verify(key: &Secret, text: &str, query: Option<&str>, now: u64) -> Result<(), Flaw> {
+pub(super) fn verify(key: &SignKey, text: &str, query: Option<&str>, now: u64) -> Result<(), Flaw> {
     let (sign, expiry) = match in_body(text) {
         (None, None) => in_query(query.unwrap_or_default()),
         found => found,
     };
     let (sign, expiry) = sign.zip(expiry).ok_or(Flaw::Missing)?;
-    let hash = Md5::new().chain_update(key.expose()).chain_update(expiry.as_ref()).finalize();
+    let hash = key.sign(&expiry);
     let mut given = [0; 16];
     let is_hash = hex::decode_to_slice(sign.as_ref(), &mut given).is_ok();
-    if !is_hash || !bool::from(given.as_slice().ct_eq(hash.as_slice())) {
+    if !is_hash || !bool::from(given.ct_eq(&hash)) {
         return Err(Flaw::Wrong);
     }
     match expiry.parse::<u64>() {
@@ -79,8 +77,12 @@ mod tests {
     const SIGN: &str = "268c3d1d4e39467b142591f7ecf58e63";
     const NOW: u64 = 1_700_000_000;
 
+    fn key() -> SignKey {
+        SignKey::new(KEY.to_owned().into()).unwrap()
+    }
+
     fn verified(text: &str, query: Option<&str>) -> Result<(), Flaw> {
-        verify(&Secret::from(KEY.to_owned()), text, query, NOW)
+        verify(&key(), text, query, NOW)
     }
 
     #[test]
@@ -129,9 +131,8 @@ mod tests {
 
     #[test]
     fn a_signature_lasts_to_the_end_of_its_last_second() {
-        let key = Secret::from(KEY.to_owned());
         let text = format!(r#"{{"Sign":"{SIGN}","T":1700000600}}"#);
-        assert_eq!(verify(&key, &text, None, 1_700_000_600), Ok(()));
-        assert_eq!(verify(&key, &text, None, 1_700_000_601), Err(Flaw::Expired));
+        assert_eq!(verify(&key(), &text, None, 1_700_000_600), Ok(()));
+        assert_eq!(verify(&key(), &text, None, 1_700_000_601), Err(Flaw::Expired));
     }
 }

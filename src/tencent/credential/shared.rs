@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::backoff::Backoff;
 use super::{
-    Configured, Credential, CredentialError, CvmRole, Env, Files, Found, Oidc, Outside, Preview,
-    Profile, Provider, Shortened, Term,
+    Credential, CredentialError, CvmRole, Env, Found, Oidc, Outside, Preview, Profile, Provider,
+    Shortened, Term,
 };
 use crate::quiet::Quiet;
 use crate::time;
@@ -66,12 +66,6 @@ impl Credentials {
         Self(Arc::new(Inner { chain, state, flight, failures }))
     }
 
-    /// These credentials and no others.
-    pub fn fixed(credential: Credential) -> Self {
-        let (files, outside) = (Files::default(), Outside::of_this_process());
-        Self::new(vec![Box::new(Configured { given: credential, files, outside })])
-    }
-
     /// Credentials from wherever the vendor's SDKs find them: environment, profile file, role of
     /// the machine, identity of the container.
     pub fn usual(outside: Outside, cvm_role: CvmRole, oidc: Oidc) -> Self {
@@ -114,7 +108,6 @@ impl Credentials {
         self.state().held.as_ref()?.term.expires()
     }
 
-    /// Asks the providers, unless a flight has ended since `flights` were counted.
     /// Other credentials, because VOD refused these; if others have come in the meantime, those.
     ///
     /// What comes back may be equal to what was refused: then trying again is of no use.
@@ -198,14 +191,10 @@ impl Credentials {
         }
     }
 
-    /// Where the credentials come from, `None` if there are none. The providers are asked anew.
-    pub async fn origin(&self) -> Option<String> {
-        for provider in &self.0.chain {
-            if let Ok(Some(_)) = provider.fetch().await {
-                return Some(provider.place());
-            }
-        }
-        None
+    /// Where the credentials at hand come from, if there are any.
+    pub fn origin(&self) -> Option<String> {
+        let provider = self.state().provider?;
+        Some(self.0.chain.get(provider)?.place())
     }
 
     /// Asks the providers, unless a fetch has ended since `flights` were counted.

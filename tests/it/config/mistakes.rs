@@ -204,7 +204,7 @@ fn in_a_source_that_listens() {
              [sinks.app]\ntype = \"stdout\"\n"
         )
     };
-    let key = "(up to 32 letters and digits)";
+    let key = "(1 to 32 letters and digits, as VOD takes them for SignKey)";
     for (line, mistake) in [
         (
             "listen = \"8080\"",
@@ -218,11 +218,14 @@ fn in_a_source_that_listens() {
             "path = \"/a?b=c\"",
             "path: \"/a?b=c\" is no path of a URL (for example \"/vod/callback\")",
         ),
-        ("sign_key = \"\"", "sign_key: is empty (the SignKey of VOD's callback settings)"),
-        ("sign_key = \"a b\"", &format!("sign_key: is not a key that VOD takes {key}")),
+        ("sign_key = \"\"", &format!("sign_key: is empty {key}")),
+        (
+            "sign_key = \"a-b\"",
+            &format!("sign_key: holds characters that are neither letters nor digits {key}"),
+        ),
         (
             "sign_key = \"000000000011111111112222222222333\"",
-            &format!("sign_key: is not a key that VOD takes {key}"),
+            &format!("sign_key: is too long {key}"),
         ),
         (
             "trusted_addresses = [\"vod\"]",

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use vod_relay::emulator::{Account, ClockSkew, Options};
 use vod_relay::secret::Secret;
 use vod_relay::tencent::client::{Client, Settings};
-use vod_relay::tencent::credential::{Credential, Credentials};
+use vod_relay::tencent::credential::{Configured, Credential, Credentials, Files, Outside};
 
 use crate::world::{App, World, sorted};
 
@@ -49,7 +49,9 @@ async fn calls_that_find_out_at_the_same_time_are_all_mended() {
         request_timeout: Duration::from_secs(10),
         max_requests_per_second: 50,
     };
-    let client = Client::new(settings, Credentials::fixed(credential)).unwrap();
+    let (files, outside) = (Files::default(), Outside::of_this_process());
+    let configured = Configured { given: credential, files, outside };
+    let client = Client::new(settings, Credentials::new(vec![Box::new(configured)])).unwrap();
     let never = CancellationToken::new();
     // All three are signed before the first one is answered.
     let pull = || client.pull_events(&never);

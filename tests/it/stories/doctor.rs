@@ -500,3 +500,62 @@ async fn a_key_that_everybody_can_read() {
         assert_eq!(diagnosis.ended.code, Some(0), "{diagnosis:?}");
     }
 }
+
+/// A source that VOD posts to, and the admin server.
+fn listening(hook: &str, admin: &str, keys: &str) -> String {
+    format!(
+        "[sources.hook]\ntype = \"callback\"\nlisten = \"{hook}\"\nack = \"delivered\"\n{keys}\n\
+         [admin]\nlisten = \"{admin}\"\n{STDOUT}"
+    )
+}
+
+#[tokio::test]
+async fn an_address_to_listen_on_is_free_or_served_by_a_relay_or_taken_by_another() {
+    let world = World::new().await;
+    // Of all loopback addresses ones that nobody else uses.
+    let config = |keys: &str| {
+        private_config(&world, &listening("127.77.6.1:18080", "127.77.6.1:18081", keys))
+    };
+    let relay = config("");
+    let diagnosis = Diagnosis::of(&relay).await;
+    let free = ["ok: 127.77.6.1:18081 is free", "ok: 127.77.6.1:18080 is free"];
+    assert_eq!(diagnosis.found("listen"), free);
+    assert_eq!(diagnosis.ended.code, Some(0), "{diagnosis:?}");
+    let running = relay.start();
+    running.says(" for normal callbacks").await;
+    let served = free.map(|found| found.replace("is free", "is served by a vod-relay that runs"));
+    let diagnosis = Diagnosis::of(&relay).await;
+    assert_eq!(diagnosis.found("listen"), served);
+    // Also where it does not talk to everybody.
+    config("trusted_addresses = [\"192.0.2.7\"]");
+    running.reload().await;
+    assert_eq!(Diagnosis::of(&relay).await.found("listen"), served);
+    assert_eq!(running.stop().await.code, Some(0));
+    // Whoever is there now is no relay: VOD's emulator.
+    let taken = world.url.trim_start_matches("http://");
+    let relay = private_config(&world, &listening("127.0.0.1:0", taken, ""));
+    let diagnosis = Diagnosis::of(&relay).await;
+    let found = diagnosis.found("listen");
+    assert!(found[0].starts_with(&format!("error: cannot listen on {taken}: ")), "{found:?}");
+    assert_eq!(found[1], "ok: 127.0.0.1: a free port is picked");
+    assert_eq!(diagnosis.ended.code, Some(1), "{diagnosis:?}");
+}
+
+#[tokio::test]
+async fn who_can_pass_for_vod_and_when_an_event_is_taken() {
+    let world = World::new().await;
+    for (hook, keys, start, words) in [
+        ("127.0.0.1:0", "", "note: ", "anyone on this machine"),
+        ("0.0.0.0:0", "", "warning: ", "anyone who can connect"),
+        ("0.0.0.0:0", "sign_key = \"abc\"", "ok: ", "must be signed"),
+        ("0.0.0.0:0", "trusted_addresses = [\"10.0.0.0/8\"]", "ok: ", "1 address range"),
+    ] {
+        let relay = private_config(&world, &listening(hook, "127.0.0.1:0", keys));
+        let diagnosis = Diagnosis::of(&relay).await;
+        diagnosis.tells("callers", start, words, 0);
+        diagnosis.tells("ack", "note: ", "every sink has it", 0);
+    }
+    let text = listening("127.0.0.1:0", "127.0.0.1:0", "").replace("\"delivered\"", "\"spooled\"");
+    let diagnosis = Diagnosis::of(&private_config(&world, &[STATE, &text].concat())).await;
+    diagnosis.tells("ack", "ok: ", "on local disk", 0);
+}

@@ -91,7 +91,7 @@ async fn an_open_connection_meets_the_new_configuration() {
 }
 
 #[tokio::test]
-async fn another_address_needs_a_restart_and_another_name_does_not() {
+async fn another_address_waits_for_a_restart_and_another_name_does_not() {
     let world = World::new().await;
     let app = App::new().await;
     // Of all loopback addresses one that nobody else uses.
@@ -104,9 +104,9 @@ async fn another_address_needs_a_restart_and_another_name_does_not() {
     };
     let hook = Hook::start(&config("hook", here)).await;
     config("hook", "127.77.4.1:18081");
-    hook.relay.signal("HUP");
+    hook.relay.reload().await;
     hook.relay
-        .says("source hook: listen cannot change from 127.77.4.1:18080 to 127.77.4.1:18081")
+        .says("sources.hook.listen cannot change while vod-relay runs, and stays 127.77.4.1:18080")
         .await;
     assert_eq!(hook.post(event(0).0).await.status, 200);
     config("doorbell", here);
@@ -115,6 +115,38 @@ async fn another_address_needs_a_restart_and_another_name_does_not() {
     assert_eq!(hook.post(event(1).0).await.status, 200);
     assert_eq!(app.requests().len(), 2);
     assert_eq!(hook.relay.stop().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn what_changes_beside_an_address_is_applied() {
+    let world = World::new().await;
+    let (old, new) = (App::new().await, App::new().await);
+    let here = "127.77.5.1:18080";
+    let config = |listen: &str, keys: &str, app: &App| {
+        let source = source(&format!("{DELIVERED}{keys}\n")).replace("127.0.0.1:0", listen);
+        world.raw_config(&[source, app.sink("app", "")].concat())
+    };
+    let hook = Hook::start(&config(here, "", &old)).await;
+    config("127.77.5.1:18081", "sign_key = \"abc\"", &new);
+    hook.relay.reload().await;
+    hook.relay.says("in force: sources: changed hook, 0 unchanged; sinks: changed app").await;
+    assert_eq!(hook.post(event(0).0).await.status, 401);
+    config("127.77.5.1:18081", "", &new);
+    hook.relay.signal("HUP");
+    hook.says_times(2, "the new configuration is in force").await;
+    assert_eq!(hook.post(event(1).0).await.status, 200);
+    assert_eq!((old.requests().len(), new.requests().len()), (0, 1));
+    // Another source cannot have the address that is kept; nothing of this reload is applied.
+    let other = source(DELIVERED).replace("hook", "bell").replace("127.0.0.1:0", here);
+    let moved = source(DELIVERED).replace("127.0.0.1:0", "127.77.5.1:18081");
+    world.raw_config(&[moved, other, old.sink("app", "")].concat());
+    hook.relay.signal("HUP");
+    hook.relay.says("source bell: cannot listen on 127.77.5.1:18080").await;
+    assert_eq!(hook.post(event(2).0).await.status, 200);
+    assert_eq!((old.requests().len(), new.requests().len()), (0, 2));
+    let ended = hook.relay.stop().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stderr.matches("sources.hook.listen cannot change").count(), 2, "{ended:?}");
 }
 
 #[tokio::test]

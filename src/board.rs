@@ -1,4 +1,7 @@
-//! What there is to tell about.
+//! What others may see of a relay: what runs, and how it fares. The admin server and the service
+//! manager are told by it.
+
+mod backlog;
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
@@ -6,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::backlog::Backlog;
+pub use self::backlog::Backlog;
 use crate::config::{Ack, PullConfig, SourceConfig};
 use crate::http;
 use crate::progress::{Answered, SinkProgress, Totals};
@@ -16,20 +19,23 @@ use crate::store::Store;
 use crate::tencent::client::Client;
 use crate::time::{self, Instant};
 
-/// What the relay puts up for the admin server to read.
+/// What the relay puts up for others to read. Holding it keeps no part of the relay from ending.
 #[derive(Debug)]
 pub struct Board {
-    pub(super) totals: Totals,
+    /// What became of the events, and how the sources fare.
+    pub totals: Totals,
     /// Weak, so that a client that is being answered does not keep the store open beyond the
     /// relay's end.
     store: Weak<Store>,
     spool: Weak<Spool>,
     /// The relay stops.
-    pub(super) stopping: CancellationToken,
-    pub(super) started: Answered,
+    pub stopping: CancellationToken,
+    /// When it was put up.
+    pub started: Answered,
+    served: watch::Sender<bool>,
     shown: watch::Sender<Arc<Shown>>,
     /// Held while the gauges are set and read.
-    pub(super) measuring: Mutex<()>,
+    pub measuring: Mutex<()>,
 }
 
 /// What depends on the configuration in force.
@@ -43,28 +49,38 @@ pub struct Shown {
     pub sources: Vec<SourceFace>,
     /// The sinks, in the order of the configuration.
     pub sinks: Vec<SinkFace>,
+    /// How long a stop may take.
+    pub shutdown_grace: Duration,
 }
 
 /// A source as it is shown.
 #[derive(Debug, Clone)]
 pub struct SourceFace {
-    pub(super) name: String,
-    pub(super) sub_app_id: Option<u64>,
-    pub(super) ack: Ack,
+    /// Its name.
+    pub name: String,
+    /// The sub-application that it belongs to.
+    pub sub_app_id: Option<u64>,
+    /// When its events are acknowledged.
+    pub ack: Ack,
     /// What may be shown of the address that it pulls from, or that it listens on.
-    pub(super) endpoint: String,
+    pub endpoint: String,
     /// How it pulls, if it does.
-    pub(super) pull: Option<PullFace>,
+    pub pull: Option<PullFace>,
 }
 
 /// A source that pulls, as it is shown.
 #[derive(Debug, Clone)]
-pub(super) struct PullFace {
-    pub(super) lease: Duration,
-    pub(super) request_timeout: Duration,
-    pub(super) client: Arc<Client>,
-    pub(super) backlog: Arc<Backlog>,
-    pub(super) started: Instant,
+pub struct PullFace {
+    /// For how long its events are hidden from others.
+    pub lease: Duration,
+    /// How long one of its requests may take.
+    pub request_timeout: Duration,
+    /// What calls VOD.
+    pub client: Arc<Client>,
+    /// How many events wait at VOD.
+    pub backlog: Arc<Backlog>,
+    /// When it was started.
+    pub started: Instant,
 }
 
 /// A sink as it is shown.
@@ -89,13 +105,23 @@ impl Board {
         let started = Answered { at: time::now(), wall: time::wall_clock() };
         let store = store.map(Arc::downgrade).unwrap_or_default();
         let spool = spool.map(Arc::downgrade).unwrap_or_default();
-        let (shown, measuring) = (watch::Sender::default(), Mutex::default());
-        Arc::new(Self { totals, store, spool, stopping, started, shown, measuring })
+        let (served, shown, measuring) = Default::default();
+        Arc::new(Self { totals, store, spool, stopping, started, served, shown, measuring })
     }
 
     /// Puts up what runs from now on.
     pub fn show(&self, shown: Shown) {
         self.shown.send_replace(Arc::new(shown));
+    }
+
+    /// Events have begun to come from a source.
+    pub fn serve(&self) {
+        self.served.send_if_modified(|served| !std::mem::replace(served, true));
+    }
+
+    /// Whether events have come, or could have, from any source since the start.
+    pub fn served(&self) -> watch::Receiver<bool> {
+        self.served.subscribe()
     }
 
     /// What runs now.
@@ -104,16 +130,17 @@ impl Board {
     }
 
     /// The store, if there is a state directory.
-    pub(super) fn store(&self) -> Option<Arc<Store>> {
+    pub fn store(&self) -> Option<Arc<Store>> {
         self.store.upgrade()
     }
 
     /// The spool, if there is a state directory.
-    pub(super) fn spool(&self) -> Option<Arc<Spool>> {
+    pub fn spool(&self) -> Option<Arc<Spool>> {
         self.spool.upgrade()
     }
 
-    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<Shown>> {
+    /// Follows what runs.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<Shown>> {
         self.shown.subscribe()
     }
 }
@@ -146,8 +173,32 @@ impl SourceFace {
 
 impl PullFace {
     /// When the credentials in use expire, if they do.
-    pub(super) fn credentials_expire(&self) -> Option<SystemTime> {
+    pub fn credentials_expire(&self) -> Option<SystemTime> {
         let left = self.client.credentials_expire()?.saturating_duration_since(time::now());
         Some(time::wall_clock() + left)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod fixture {
+    use super::*;
+    use crate::config::Config;
+    use crate::tencent::client::Settings;
+    use crate::tencent::credential::Credentials;
+
+    /// A source that starts to pull now, with the defaults.
+    pub(crate) fn source(name: &str) -> SourceFace {
+        let text = format!("[sources.{name}]\n[sinks.app]\ntype = \"stdout\"\n");
+        let config = Config::parse("config.toml", &text, &|_| None).unwrap().sources.remove(0);
+        let pull = config.pull().unwrap();
+        let settings = Settings {
+            endpoint: pull.endpoint.clone(),
+            region: None,
+            sub_app_id: None,
+            request_timeout: pull.request_timeout,
+            max_requests_per_second: 1,
+        };
+        let client = Client::new(settings, Credentials::new(Vec::new())).unwrap();
+        SourceFace::pulling(&config, pull, Arc::new(client))
     }
 }
