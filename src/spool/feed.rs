@@ -16,7 +16,7 @@ use crate::event::Event;
 use crate::flight::{Flight, Verdict};
 use crate::lane::Job;
 use crate::ledger::Burial;
-use crate::quiet::Quiet;
+use crate::quiet::{Quiet, shown};
 use crate::store::{DeadLetter, GivenUp, SpoolKey, Spooled};
 use crate::time::{self, Instant};
 
@@ -251,7 +251,7 @@ impl Feed {
             tracing::error!(
                 sink.name = %self.parts.lane.name(),
                 event.id = %id,
-                event.type = event.event_type(),
+                event.type = shown(event.event_type()),
                 left_out,
                 "given up: {reason}; kept as a dead letter"
             );
