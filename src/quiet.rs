@@ -1,4 +1,4 @@
-//! Keeps a failure that repeats from flooding the log.
+//! Keeps failures that repeat, and texts from outside, from flooding the log.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -32,9 +32,24 @@ impl Quiet {
     }
 }
 
+/// The most bytes that a log line shows of one text from outside. VOD's names and ids have less.
+const SHOWN_MAX: usize = 128;
+
+/// The start of a text that came from outside, as much of it as a log line shows.
+pub fn shown(text: &str) -> &str {
+    let end = (0..=SHOWN_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or_default()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_from_outside_is_shown_up_to_a_length() {
+        assert_eq!(shown("ProcedureStateChanged"), "ProcedureStateChanged");
+        assert_eq!(shown(&format!("a{}", "动".repeat(1000))), format!("a{}", "动".repeat(42)));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn repeated_lines_are_counted_instead_of_printed() {

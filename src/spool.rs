@@ -7,6 +7,7 @@ mod backlog;
 mod feed;
 mod parts;
 mod recent;
+mod window;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

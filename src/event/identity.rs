@@ -41,9 +41,15 @@ impl EventId {
             canonical.write_object(content, is_outside_the_content);
             hash.update(&canonical.text);
         } else {
-            // Nested too deep to follow: the text itself, white space and all, still tells a
+            // Nested too deep to follow: what is written, white space and all, still tells a
             // redelivery from another event.
-            hash.update(text);
+            let members = content.members().filter(|field| !is_outside_the_content(&field.key()));
+            for member in members {
+                hash.update(member.raw_key());
+                hash.update("\n");
+                hash.update(member.value.text());
+                hash.update("\n");
+            }
         }
         let mut id = [0; 16];
         id.copy_from_slice(&hash.finalize()[..16]);
@@ -280,6 +286,9 @@ mod tests {
         assert_eq!(id(odd), id(r#"{ "B": {"x":"\ud83d"}}"#));
         let deep = format!("{{\"B\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
         assert_eq!(id(&deep), id(&deep));
+        let again = format!("{{\"EventHandle\":\"h\",\"T\":5,{}", &deep[1..]);
+        assert_eq!(id(&again), id(&deep));
+        assert_ne!(id(&deep.replace('B', "C")), id(&deep));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::job::Job;
 use crate::progress::SinkProgress;
-use crate::quiet::Quiet;
+use crate::quiet::{Quiet, shown};
 
 /// What to do about a sink that is slower than the lease.
 pub(super) const REMEDY: &str = "if this sink needs longer than the lease, set ack = \"spooled\" for \
@@ -44,9 +44,9 @@ impl Report {
         let fields = event.fields();
         tracing::info!(
             event.id = %event.id(),
-            event.type = event.event_type(),
-            task.id = fields.task_id.as_deref(),
-            file.id = fields.file_id.as_deref(),
+            event.type = shown(event.event_type()),
+            task.id = fields.task_id.as_deref().map(shown),
+            file.id = fields.file_id.as_deref().map(shown),
             source.name = %job.flight.source(),
             sink.name = %self.sink,
             attempt = job.tries(),
@@ -73,7 +73,7 @@ impl Report {
         tracing::warn!(
             sink.name = %self.sink,
             event.id = %event.id(),
-            event.type = event.event_type(),
+            event.type = shown(event.event_type()),
             attempt = job.tries(),
             left_out,
             "not delivered: {reason}; {}",
@@ -89,7 +89,7 @@ impl Report {
         tracing::warn!(
             sink.name = %self.sink,
             event.id = %event.id(),
-            event.type = event.event_type(),
+            event.type = shown(event.event_type()),
             attempts = job.tries(),
             waited_ms = millis(job.since.elapsed()),
             left_out,
@@ -116,7 +116,7 @@ impl Report {
         tracing::error!(
             sink.name = %self.sink,
             event.id = %event.id(),
-            event.type = event.event_type(),
+            event.type = shown(event.event_type()),
             attempt = job.tries(),
             left_out,
             "refused for good: {reason}; {}",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::Convert;
 use crate::event::Event;
 use crate::legacy;
-use crate::quiet::Quiet;
+use crate::quiet::{Quiet, shown};
 
 /// Converts a source's events as they come in, before anything else is done with them: their ids
 /// and routes are those of what goes on.
@@ -33,7 +33,7 @@ impl Conversion {
                     tracing::warn!(
                         source.name = %self.source,
                         event.id = %event.id(),
-                        event.type = event.event_type(),
+                        event.type = shown(event.event_type()),
                         left_out,
                         "passed on in the 2.0 format: {}",
                         none.reason(),

@@ -15,7 +15,7 @@ use crate::fanout::{self, Fanout};
 use crate::flight::{Claim, Delivered, InFlight, Lease};
 use crate::lane::Job;
 use crate::ledger::Ledger;
-use crate::quiet::Quiet;
+use crate::quiet::{Quiet, shown};
 use crate::spool::Spool;
 use crate::store::{Appended, NewSpooled};
 use crate::time;
@@ -224,14 +224,14 @@ impl Intake {
             }
             Unrouted::Leave => {
                 self.in_flight.progress().left(id);
-                if self.is_new(event.event_type()) {
+                if self.is_new(shown(event.event_type())) {
                     let then = match &lease.claim {
                         Claim::Handle(_) => "so it is not confirmed and comes again for 4 days",
                         Claim::Reply(_) => "so VOD is answered 503",
                     };
                     tracing::warn!(
                         source.name = %self.in_flight.source(),
-                        event.type = event.event_type(),
+                        event.type = shown(event.event_type()),
                         event.id = %id,
                         "no sink takes this event, {then}; give it a sink, or set unrouted = \
                          \"confirm\" to drop such events"

@@ -11,16 +11,16 @@ use tokio::sync::mpsc;
 
 use super::Parts;
 use super::backlog::Backlog;
+use super::window::{EVENTS_MAX, Window};
 use crate::event::Event;
 use crate::flight::{Flight, Verdict};
 use crate::lane::Job;
 use crate::ledger::Burial;
-use crate::quiet::Quiet;
+use crate::quiet::{Quiet, shown};
 use crate::store::{DeadLetter, GivenUp, SpoolKey, Spooled};
 use crate::time::{self, Instant};
 
-/// The most events that a lane has from the spool at a time, and the most bytes of one load.
-const WINDOW: usize = 512;
+/// The most bytes of one load.
 const LOAD_BYTES: usize = 4 << 20;
 
 /// The pause when the store cannot be read.
@@ -31,8 +31,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Feed {
     parts: Parts,
     verdicts: (mpsc::Sender<Tried>, mpsc::Receiver<Tried>),
-    /// How many events the lane has.
-    sent: usize,
+    /// What the lane has.
+    sent: Window,
     backlog: Backlog,
     /// The last event that was taken from the spool.
     cursor: Option<SpoolKey>,
@@ -48,6 +48,8 @@ pub struct Feed {
 struct Tried {
     key: SpoolKey,
     source: Arc<str>,
+    /// The length of its text.
+    bytes: usize,
     verdict: Verdict,
     /// Whether it was tried at all.
     tried: bool,
@@ -58,8 +60,8 @@ impl Feed {
     pub fn new(parts: Parts) -> Self {
         Self {
             parts,
-            verdicts: mpsc::channel(WINDOW),
-            sent: 0,
+            verdicts: mpsc::channel(EVENTS_MAX),
+            sent: Window::default(),
             backlog: Backlog::default(),
             cursor: None,
             at_end: false,
@@ -79,7 +81,7 @@ impl Feed {
         let mut seen = *grown.borrow();
         let (retire, drain) = (self.parts.retire.clone(), self.parts.drain.clone());
         let mut recalled = false;
-        let mut verdicts = Vec::with_capacity(WINDOW);
+        let mut verdicts = Vec::with_capacity(EVENTS_MAX);
         while !self.may_end() {
             self.fill().await;
             if self.gives_up() && !recalled {
@@ -89,7 +91,7 @@ impl Feed {
             let wake = self.wake_at();
             let enough = self.idle() || self.backlog.sink_is_down();
             tokio::select! {
-                _ = self.verdicts.1.recv_many(&mut verdicts, WINDOW) => {
+                _ = self.verdicts.1.recv_many(&mut verdicts, EVENTS_MAX) => {
                     verdicts.drain(..).for_each(|verdict| self.settle(&verdict));
                 }
                 changed = grown.changed() => match changed {
@@ -117,7 +119,7 @@ impl Feed {
     }
 
     fn may_end(&self) -> bool {
-        self.sent == 0
+        self.sent.is_empty()
             && (self.parts.retire.is_cancelled()
                 || (self.parts.drain.is_cancelled() && self.idle())
                 || self.gives_up())
@@ -131,7 +133,7 @@ impl Feed {
 
     /// Whether every event has been tried at least once.
     fn idle(&self) -> bool {
-        self.sent == 0 && self.at_end && self.backlog.all_tried()
+        self.sent.is_empty() && self.at_end && self.backlog.all_tried()
     }
 
     fn wake_at(&self) -> Option<Instant> {
@@ -139,13 +141,13 @@ impl Feed {
         if self.parts.retire.is_cancelled() || self.gives_up() {
             return None;
         }
-        let retry = self.backlog.next_due().filter(|_| self.sent < WINDOW);
+        let retry = self.backlog.next_due().filter(|_| self.sent.room() > 0);
         self.not_before.or(retry)
     }
 
     /// Sends events to the lane while it has room for more.
     async fn fill(&mut self) {
-        while self.sent < WINDOW
+        while self.sent.room() > 0
             && !self.parts.retire.is_cancelled()
             && !self.gives_up()
             && self.not_before.is_none_or(|at| at <= time::now())
@@ -159,7 +161,6 @@ impl Feed {
             for spooled in loaded {
                 jobs.extend(self.job(spooled).await);
             }
-            self.sent += jobs.len();
             if !jobs.is_empty() {
                 self.parts.lane.deliver(jobs).await;
             }
@@ -186,7 +187,7 @@ impl Feed {
         }
         let mut loaded = match self.recent().await {
             Some(recent) => recent,
-            None => self.load(self.cursor, WINDOW - self.sent).await?,
+            None => self.load(self.cursor, self.sent.room()).await?,
         };
         match loaded.last() {
             Some(last) => self.cursor = Some(last.key),
@@ -202,7 +203,7 @@ impl Feed {
     /// The next events behind the cursor, if all of them came a moment ago.
     async fn recent(&self) -> Option<Vec<Spooled>> {
         let (spool, sink) = (&self.parts.spool, self.parts.lane.name().clone());
-        let places = spool.store.places(sink, self.cursor, WINDOW - self.sent).await.ok()?;
+        let places = spool.store.places(sink, self.cursor, self.sent.room()).await.ok()?;
         spool.recent.all(&places)
     }
 
@@ -223,6 +224,8 @@ impl Feed {
     /// A job for the lane, unless nobody is to try the event any more.
     async fn job(&mut self, spooled: Spooled) -> Option<Job> {
         let Spooled { key, id, source, text, intact, received, .. } = spooled;
+        let bytes = text.len();
+        self.sent.add(bytes);
         self.backlog.hold(key);
         // The store hands out what was put in, which was text.
         let event = Event::from_store(id, String::from_utf8_lossy(&text).into_owned());
@@ -235,7 +238,7 @@ impl Feed {
                     let (verdict, tried, source) = (settled.verdict, settled.tried, from.clone());
                     // There is room for every event that is sent. If nobody listens any more the
                     // relay is ending at once, and the event is still in the spool.
-                    let _ = verdicts.try_send(Tried { key, source, verdict, tried });
+                    let _ = verdicts.try_send(Tried { key, source, bytes, verdict, tried });
                 });
                 return Some(Job::after(flight, self.backlog.tries(key)));
             }
@@ -248,7 +251,7 @@ impl Feed {
             tracing::error!(
                 sink.name = %self.parts.lane.name(),
                 event.id = %id,
-                event.type = event.event_type(),
+                event.type = shown(event.event_type()),
                 left_out,
                 "given up: {reason}; kept as a dead letter"
             );
@@ -264,14 +267,13 @@ impl Feed {
             }
             Burial::Impossible => Verdict::LEFT,
         };
-        self.sent += 1;
-        self.settle(&Tried { key, source, verdict, tried: true });
+        self.settle(&Tried { key, source, bytes, verdict, tried: true });
         None
     }
 
     /// The lane has said what became of an event.
     fn settle(&mut self, settled: &Tried) {
-        self.sent = self.sent.saturating_sub(1);
+        self.sent.remove(settled.bytes);
         let key = settled.key;
         match settled.verdict {
             Verdict::Delivered => {

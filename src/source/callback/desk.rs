@@ -182,6 +182,9 @@ impl Desk {
         let text = std::str::from_utf8(body).map_err(|_| bad("the body is not UTF-8"))?;
         // A byte order mark at the start is no part of the text.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if text.trim_ascii().is_empty() {
+            return Err(bad("the body is empty"));
+        }
         let value = serde_json::from_str::<&RawValue>(text);
         let text = value.map_err(|_| bad("the body is not JSON"))?.get();
         if !text.starts_with('{') {

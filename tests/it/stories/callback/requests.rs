@@ -57,13 +57,14 @@ async fn every_other_request_is_answered_with_its_fault() {
     let text = [source(&keys), app.sink("app", "")].concat();
     let hook = Hook::start(&world.raw_config(&text)).await;
     let (good, _) = event(0);
-    let bad_bodies: [(&[u8], &str); 9] = [
-        (b"", "not JSON"),
+    let bad_bodies: [(&[u8], &str); 10] = [
         (b"{", "not JSON"),
         (b"{}{}", "not JSON"),
         (b"[]", "not a JSON object"),
         (b"\"text\"", "not a JSON object"),
         (b"null", "not a JSON object"),
+        (b"", "is empty"),
+        (b" \n", "is empty"),
         (b"{}", "no event"),
         (b"{\"a\":1}", "no event"),
         (b"{\"EventType\":\"\xff\"}", "not UTF-8"),
@@ -199,4 +200,18 @@ async fn chunked(hook: &Hook, body: &[u8]) -> String {
     }
     request.extend_from_slice(b"0\r\n\r\n");
     raw(hook, &request).await.0
+}
+
+#[tokio::test]
+async fn names_of_any_length_do_not_fill_the_log() {
+    let (world, app) = (World::new().await, App::new().await);
+    let text = [source(DELIVERED), app.sink("app", "")].concat();
+    let hook = Hook::start(&world.raw_config(&text)).await;
+    let long = "x".repeat(100 << 10);
+    let event = |keys: &str| format!("{{\"EventType\":\"{long}\",\"AEvent\":{{{keys}}}}}");
+    let keys = format!("\"TaskId\":\"{long}\",\"FileId\":\"{long}\"");
+    assert_eq!(hook.post(event(&keys)).await.status, 200);
+    hook.relay.says(" delivered ").await;
+    let logged = hook.relay.stderr.so_far();
+    assert!(logged.len() < long.len(), "{} bytes", logged.len());
 }
