@@ -1,6 +1,7 @@
 //! The exit codes of every subcommand, in one place.
 //!
-//! The README lists the same table; `tests/it/readme.rs` keeps the two in step.
+//! docs/exit-codes.md lists the same table, and which command ends with which; `tests/it/readme.rs`
+//! keeps them in step.
 
 /// All is well. With `--once`: every event that was pulled is delivered and confirmed.
 pub const OK: u8 = 0;

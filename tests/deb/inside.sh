@@ -57,7 +57,8 @@ done
 bash -n /usr/share/bash-completion/completions/vod-relay
 grep -q '^#compdef vod-relay' /usr/share/zsh/vendor-completions/_vod-relay
 grep -q '^complete -c vod-relay' /usr/share/fish/vendor_completions.d/vod-relay.fish
-for document in copyright README.Debian README.md changelog.gz changelog.Debian.gz; do
+for document in copyright README.Debian README.md docs/state.md \
+    contrib/prometheus-rules.yml changelog.gz changelog.Debian.gz; do
     [ -s "/usr/share/doc/vod-relay/$document" ] || fail "there is no $document"
 done
 

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test the panic is the report")]
 
+mod backup;
 mod crash;
 mod damage;
 mod disk;
