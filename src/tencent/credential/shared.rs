@@ -114,7 +114,6 @@ impl Credentials {
         self.state().held.as_ref()?.term.expires()
     }
 
-    /// Asks the providers, unless a flight has ended since `flights` were counted.
     /// Other credentials, because VOD refused these; if others have come in the meantime, those.
     ///
     /// What comes back may be equal to what was refused: then trying again is of no use.
