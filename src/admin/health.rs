@@ -17,6 +17,10 @@ const ANSWER_MAX: Duration = Duration::from_secs(20);
 /// A sink whose every call has failed for so long counts as down, however few they were.
 const FAILING_MAX: Duration = Duration::from_secs(10);
 
+/// One that has let calls come to nothing for so long is down as well, even if the first of them has
+/// only just been given up: a call may take as long as a lease leaves for it.
+const STALLED_MAX: Duration = Duration::from_secs(20);
+
 /// How long a pull loop may take to turn, beside two calls that take as long as they may: the
 /// second is made when the first found out that the clocks differ.
 const TURN_MARGIN: Duration = Duration::from_secs(30);
@@ -137,7 +141,9 @@ fn judge_source(vitals: Option<&Vitals>, answer_max: Duration, now: Instant) -> 
 /// What keeps events from being delivered to a sink.
 pub(super) fn of_sink(vitals: &SinkVitals, now: Instant) -> Option<Problem> {
     let failing = vitals.failing?;
-    if !vitals.is_down && failing.at + FAILING_MAX > now {
+    let has_lasted = failing.at + FAILING_MAX <= now
+        || vitals.stalled.is_some_and(|stalled| stalled + STALLED_MAX <= now);
+    if !vitals.is_down && !has_lasted {
         return None;
     }
     let message = vitals.last_error.as_ref().map_or("", |error| error.message.as_str());
@@ -266,5 +272,24 @@ mod tests {
         assert_eq!(problem(&sink).unwrap().problem, "down");
         sink.delivered();
         assert_eq!(problem(&sink), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sink_that_lets_a_call_hang_is_down_as_soon_as_that_is_known() {
+        let lease = SECOND * 25;
+        let sink = SinkProgress::new(Metrics::default().sink("app"));
+        let problem = |sink: &SinkProgress| of_sink(&sink.vitals(), time::now());
+        tokio::time::advance(lease).await;
+        sink.took(lease);
+        sink.failed("no outcome within 25s");
+        assert_eq!(problem(&sink).unwrap().problem, "down");
+        sink.delivered();
+        assert_eq!(problem(&sink), None);
+        tokio::time::advance(SECOND * 5).await;
+        sink.took(lease);
+        sink.failed("no outcome within 25s");
+        assert_eq!(problem(&sink), None, "it took others while this one hung");
+        tokio::time::advance(FAILING_MAX).await;
+        assert_eq!(problem(&sink).unwrap().problem, "down");
     }
 }

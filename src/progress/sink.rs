@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::Answered;
 use crate::metrics;
-use crate::time;
+use crate::time::{self, Instant};
 
 /// The most bytes of a reason that are kept.
 const REASON_MAX: usize = 1 << 10;
@@ -24,10 +24,17 @@ pub struct SinkVitals {
     pub worked: Option<SystemTime>,
     /// Since when all calls have failed; `None` if the last one did not.
     pub failing: Option<Answered>,
+    /// Since when nothing has come of any call: the first of those that failed began then, or the
+    /// sink last worked then.
+    pub stalled: Option<Instant>,
     /// Whether it counts as down, so that it gets one try at a time.
     pub is_down: bool,
     /// The last failure or refusal, over or not.
     pub last_error: Option<Mishap>,
+    /// When the last call to end began.
+    called: Option<Instant>,
+    /// The instant of `worked`.
+    worked_at: Option<Instant>,
 }
 
 /// Something that went wrong.
@@ -58,14 +65,13 @@ impl SinkProgress {
     /// A call took so long.
     pub fn took(&self, time: Duration) {
         self.counts.took(time);
+        self.lock().called = time::now().checked_sub(time);
     }
 
     /// The sink has an event.
     pub fn delivered(&self) {
         self.counts.delivered.inc();
-        let mut vitals = self.lock();
-        vitals.worked = Some(time::wall_clock());
-        vitals.failing = None;
+        self.lock().works();
     }
 
     /// A try failed in a way that another may mend.
@@ -97,11 +103,10 @@ impl SinkProgress {
         } else {
             self.counts.refused.inc();
         }
-        let now = time::wall_clock();
         let mut vitals = self.lock();
-        vitals.worked = Some(now);
-        vitals.failing = None;
-        vitals.last_error = Some(Mishap { message: shortened(reason).to_owned(), at: now });
+        vitals.works();
+        let (message, at) = (shortened(reason).to_owned(), time::wall_clock());
+        vitals.last_error = Some(Mishap { message, at });
     }
 
     /// The lease of an event ran out while it waited.
@@ -117,12 +122,23 @@ impl SinkProgress {
     fn failing(&self, reason: &str) {
         let now = Answered { at: time::now(), wall: time::wall_clock() };
         let mut vitals = self.lock();
-        vitals.failing.get_or_insert(now);
+        if vitals.failing.is_none() {
+            let began = vitals.called.unwrap_or(now.at);
+            vitals.failing = Some(now);
+            vitals.stalled = Some(vitals.worked_at.map_or(began, |worked| began.max(worked)));
+        }
         vitals.last_error = Some(Mishap { message: shortened(reason).to_owned(), at: now.wall });
     }
 
     fn lock(&self) -> MutexGuard<'_, SinkVitals> {
         self.vitals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SinkVitals {
+    fn works(&mut self) {
+        (self.worked, self.worked_at) = (Some(time::wall_clock()), Some(time::now()));
+        (self.failing, self.stalled) = (None, None);
     }
 }
 
