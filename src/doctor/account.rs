@@ -22,8 +22,14 @@ pub(super) async fn examine(findings: &mut Findings, of: &Examination, client: &
     let credential = match credentials.current().await {
         Ok(credential) => credential,
         Err(error) => {
-            let mend = "give this source [credentials], or put them where it looks";
-            findings.error(Check::Credentials, exit::CREDENTIALS, error.to_string(), mend);
+            let (code, mend) = match error.is_transient() {
+                true => (exit::UNREACHABLE, "mend the way to the service that gives them, or wait"),
+                false => (
+                    exit::CREDENTIALS,
+                    "give this source [credentials], or put them where it looks",
+                ),
+            };
+            findings.error(Check::Credentials, code, error.to_string(), mend);
             return;
         }
     };

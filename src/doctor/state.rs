@@ -54,7 +54,7 @@ fn broken(found: &str) -> Vec<Finding> {
 /// Looks at the directory: whether a relay runs with it. `room` is what the spool may take.
 fn look(findings: &mut Findings, dir: &Path, room: u64) -> bool {
     if let Err(error) = fs::read_dir(dir) {
-        cannot_be_read(findings, dir, &error);
+        cannot_be_read(findings, dir, &error, room);
         return false;
     }
     if let Err(error) = writable(dir) {
@@ -97,7 +97,7 @@ fn look(findings: &mut Findings, dir: &Path, room: u64) -> bool {
     }
 }
 
-fn cannot_be_read(findings: &mut Findings, dir: &Path, error: &io::Error) {
+fn cannot_be_read(findings: &mut Findings, dir: &Path, error: &io::Error, room: u64) {
     let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     if error.kind() != io::ErrorKind::NotFound {
@@ -112,7 +112,9 @@ fn cannot_be_read(findings: &mut Findings, dir: &Path, error: &io::Error) {
         let mend = "make it, writable for the user that runs vod-relay";
         findings.error(Check::StateDir, exit::CONFIG, found, mend);
     } else {
-        findings.ok(Check::StateDir, "is not there yet; it is made at the first start");
+        let disk = rustix::fs::statvfs(parent).ok();
+        let free = disk.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        of_room(findings, "is not there yet", free, room, "; it is made at the first start");
     }
 }
 
@@ -126,14 +128,20 @@ fn of_dir(findings: &mut Findings, examined: &Examined, room: u64) {
         Ownership::Owned { pid: None } => "; a relay runs with it".to_owned(),
         Ownership::Owned { pid: Some(pid) } => format!("; a relay runs with it (pid {pid})"),
     };
-    let Some(free) = examined.free_bytes else {
-        findings.ok(Check::StateDir, format!("writable{used_by}"));
-        return;
-    };
     // What the spool holds already has its room.
     let spooled = examined.database.map_or(0, |database| database.spool.bytes);
-    let wanted = room.saturating_sub(spooled).max(FREE_MIN);
-    let found = format!("writable, {} free{used_by}", ByteSize(free));
+    of_room(findings, "writable", examined.free_bytes, room.saturating_sub(spooled), &used_by);
+}
+
+/// Tells of a disk that is to take `room` and what belongs to it. What is known of the directory
+/// stands around that.
+fn of_room(findings: &mut Findings, before: &str, free: Option<u64>, room: u64, after: &str) {
+    let wanted = room.max(FREE_MIN);
+    let Some(free) = free else {
+        findings.ok(Check::StateDir, format!("{before}{after}"));
+        return;
+    };
+    let found = format!("{before}, {} free{after}", ByteSize(free));
     if free < wanted {
         let mend = format!(
             "free {} at least, or choose another disk, or a lower relay.spool_max_size",

@@ -125,8 +125,8 @@ gauges! {
         "Events that wait at VOD, by its own count, which may be minutes late; only with \
          admin.backlog_interval";
     sink_up: level "vod_relay_sink_up", "", ["sink"],
-        "Whether the sink takes events: 0 when 8 tries in a row have failed, or all for 10 s; 1 also \
-         while nothing was delivered to it yet";
+        "Whether the sink takes events: 0 when 8 tries in a row have failed, or all for 10 s, or one \
+         that took 20 s; 1 also while nothing was delivered to it yet";
     dead_letters: level "vod_relay_dead_letters_kept", "events", ["sink"],
         "Dead letters in the store";
     spool_events: level "vod_relay_spool_events", "events", [],

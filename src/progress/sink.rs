@@ -10,6 +10,10 @@ use crate::time::{self, Instant};
 /// A sink whose every call has failed for so long counts as down, however few they were.
 const FAILING_MAX: Duration = Duration::from_secs(10);
 
+/// One that has let calls come to nothing for so long is down as well, even if the first of them has
+/// only just been given up: a call may take longer than a lease leaves for it.
+const STALLED_MAX: Duration = Duration::from_secs(20);
+
 /// The most bytes of a reason that are kept.
 const REASON_MAX: usize = 1 << 10;
 
@@ -27,10 +31,17 @@ pub struct SinkVitals {
     pub worked: Option<SystemTime>,
     /// Since when all calls have failed; `None` if the last one did not.
     pub failing: Option<Answered>,
+    /// Since when nothing has come of any call: the first of those that failed began then, or the
+    /// sink last worked then.
+    pub stalled: Option<Instant>,
     /// Whether so many tries in a row have failed that it gets one at a time.
     pub is_shut: bool,
     /// The last failure or refusal, over or not.
     pub last_error: Option<Mishap>,
+    /// When the last call to end began.
+    called: Option<Instant>,
+    /// The instant of `worked`.
+    worked_at: Option<Instant>,
 }
 
 /// Something that went wrong.
@@ -56,11 +67,18 @@ impl SinkVitals {
     /// or lasted for a while.
     pub fn down(&self, now: Instant) -> Option<Down<'_>> {
         let failing = self.failing?;
-        if !self.is_shut && failing.at + FAILING_MAX > now {
+        let has_lasted = failing.at + FAILING_MAX <= now
+            || self.stalled.is_some_and(|stalled| stalled + STALLED_MAX <= now);
+        if !self.is_shut && !has_lasted {
             return None;
         }
         let reason = self.last_error.as_ref().map_or("", |error| error.message.as_str());
         Some(Down { since: failing.wall, reason })
+    }
+
+    fn works(&mut self) {
+        (self.worked, self.worked_at) = (Some(time::wall_clock()), Some(time::now()));
+        (self.failing, self.stalled) = (None, None);
     }
 }
 
@@ -83,14 +101,13 @@ impl SinkProgress {
     /// A call took so long.
     pub fn took(&self, time: Duration) {
         self.counts.took(time);
+        self.lock().called = time::now().checked_sub(time);
     }
 
     /// The sink has an event.
     pub fn delivered(&self) {
         self.counts.delivered.inc();
-        let mut vitals = self.lock();
-        vitals.worked = Some(time::wall_clock());
-        vitals.failing = None;
+        self.lock().works();
     }
 
     /// A try failed in a way that another may mend.
@@ -122,11 +139,10 @@ impl SinkProgress {
         } else {
             self.counts.refused.inc();
         }
-        let now = time::wall_clock();
         let mut vitals = self.lock();
-        vitals.worked = Some(now);
-        vitals.failing = None;
-        vitals.last_error = Some(Mishap { message: shortened(reason).to_owned(), at: now });
+        vitals.works();
+        let (message, at) = (shortened(reason).to_owned(), time::wall_clock());
+        vitals.last_error = Some(Mishap { message, at });
     }
 
     /// The lease of an event ran out while it waited.
@@ -142,7 +158,11 @@ impl SinkProgress {
     fn failing(&self, reason: &str) {
         let now = Answered { at: time::now(), wall: time::wall_clock() };
         let mut vitals = self.lock();
-        vitals.failing.get_or_insert(now);
+        if vitals.failing.is_none() {
+            let began = vitals.called.unwrap_or(now.at);
+            vitals.failing = Some(now);
+            vitals.stalled = Some(vitals.worked_at.map_or(began, |worked| began.max(worked)));
+        }
         vitals.last_error = Some(Mishap { message: shortened(reason).to_owned(), at: now.wall });
     }
 
@@ -202,5 +222,24 @@ mod tests {
         assert_eq!(why().as_deref(), Some("no answer within 10s"));
         sink.delivered();
         assert_eq!(why(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sink_that_lets_a_call_hang_is_down_as_soon_as_that_is_known() {
+        let lease = Duration::from_secs(25);
+        let sink = SinkProgress::new(Metrics::default().sink("app"));
+        let is_down = || sink.vitals().down(time::now()).is_some();
+        tokio::time::advance(lease).await;
+        sink.took(lease);
+        sink.failed("no outcome within 25s");
+        assert!(is_down());
+        sink.delivered();
+        assert!(!is_down());
+        tokio::time::advance(Duration::from_secs(5)).await;
+        sink.took(lease);
+        sink.failed("no outcome within 25s");
+        assert!(!is_down(), "it took others while this one hung");
+        tokio::time::advance(FAILING_MAX).await;
+        assert!(is_down());
     }
 }

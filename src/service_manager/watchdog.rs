@@ -24,13 +24,17 @@ const PROCESS_VARIABLE: &str = "WATCHDOG_PID";
 /// For how long VOD holds a pull that finds nothing, and what a busy machine may add to that.
 const LONG_POLL: Duration = Duration::from_secs(6);
 
+/// How many looks there are while the service manager is patient, so that one which falls into an
+/// outage that is just over costs nothing.
+const LOOKS: u32 = 8;
+
 /// The shortest time between two looks, whatever the service manager asks for.
 const LOOK_MIN: Duration = Duration::from_millis(5);
 
 /// The service manager's watchdog.
 #[derive(Debug)]
 pub(super) struct Watchdog {
-    /// Between two looks: half of the time after which the service manager loses its patience.
+    /// Half of the time after which the service manager loses its patience.
     half: Duration,
     looks: Interval,
 }
@@ -40,7 +44,11 @@ impl Watchdog {
     pub(super) fn of_this_process() -> Option<Self> {
         let read = |name| std::env::var(name).ok();
         let half = half_of(read(TIME_VARIABLE)?.as_str(), read(PROCESS_VARIABLE).as_deref())?;
-        Some(Self { half, looks: super::interval(half) })
+        Some(Self::new(half))
+    }
+
+    fn new(half: Duration) -> Self {
+        Self { half, looks: super::interval((half * 2 / LOOKS).max(LOOK_MIN)) }
     }
 
     /// Waits for the time of the next look; without end if there is no watchdog.
@@ -182,6 +190,25 @@ mod tests {
             for _ in 0..31 {
                 tokio::time::advance(Duration::from_millis(500)).await;
                 assert!(sources.make_progress(half));
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_that_is_over_in_time_ends_no_service() {
+        let sources = Sources::start(&["main"]);
+        let (pulse, began) = (&sources.pulses["main"], time::now());
+        let mut watchdog = Some(Watchdog::new(HALF));
+        let mut fed = began;
+        while began.elapsed() < HALF * 8 {
+            Watchdog::due(&mut watchdog).await;
+            // Just too long for the look at its end, and then all is well again.
+            if !(HALF..HALF * 2 + LONG_POLL).contains(&began.elapsed()) {
+                pulse.answered();
+            }
+            if sources.make_progress(HALF) {
+                assert!(fed.elapsed() < HALF * 3 / 2, "not fed for {:?}", fed.elapsed());
+                fed = time::now();
             }
         }
     }

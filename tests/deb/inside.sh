@@ -38,6 +38,9 @@ for path in /usr/bin/vod-relay /etc/vod-relay /var/lib/vod-relay; do
     [ ! -e $path ] || fail "this machine has vod-relay already: $path"
 done
 
+# Images for containers leave manual pages and documents out.
+echo 'path-include=*' >/etc/dpkg/dpkg.cfg.d/zz-all-of-it
+
 say "installed for the first time"
 dpkg --install /tmp/first.deb </dev/null | tee /tmp/said
 expect_installed

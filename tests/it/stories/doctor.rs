@@ -18,6 +18,7 @@ use vod_relay::tencent::credential::Credential;
 use vod_relay::tencent::tc3;
 use vod_relay::time;
 
+use crate::small_disk::SmallDisk;
 use crate::world::{App, Closed, Ended, Relay, World, source_of};
 
 const STDOUT: &str = "[sinks.out]\ntype = \"stdout\"\n";
@@ -184,6 +185,21 @@ async fn no_credentials_at_all() {
         .env("TENCENTCLOUD_SECRET_KEY", "emulator-secret");
     let diagnosis = Diagnosis::of(&relay).await;
     diagnosis.tells("credentials", "ok: ", "the environment variables", 0);
+}
+
+#[tokio::test]
+async fn a_service_for_credentials_that_is_down() {
+    let (world, closed) = (World::new().await, Closed::new());
+    let down = closed.url.trim_end_matches("/vod");
+    let keys = format!("provider = \"cvm-role\"\nmetadata_endpoint = \"{down}\"");
+    let source = format!(
+        "[sources.main]\nendpoint = \"{}\"\n[sources.main.credentials]\n{keys}\n",
+        world.url
+    );
+    let relay = world.raw_config(&[&source, STDOUT].concat());
+    let diagnosis = Diagnosis::of(&relay).await;
+    diagnosis.tells("credentials", "error: ", "cannot be reached", 69);
+    assert_eq!(relay.once().await.code, Some(69), "as the relay itself says it");
 }
 
 #[tokio::test]
@@ -393,6 +409,16 @@ async fn a_state_directory_that_cannot_be_used() {
     fs::write(world.path("state"), "").unwrap();
     let diagnosis = Diagnosis::of(&relay.moved("\"gone/state\"", "\"state\"")).await;
     diagnosis.tells("state_dir", "error: ", "Not a directory", 78);
+}
+
+#[tokio::test]
+async fn a_disk_without_room_is_told_before_anything_is_on_it() {
+    let Some(disk) = SmallDisk::mount(8 << 20) else { return };
+    let world = World::new().await;
+    let state = format!("[relay]\nstate_dir = {:?}\n", disk.state_dir());
+    let diagnosis = Diagnosis::of(&world.config("", &[&state, STDOUT].concat())).await;
+    diagnosis.tells("state_dir", "warning: is not there yet, ", "free; it is made", 0);
+    assert!(!disk.state_dir().exists());
 }
 
 #[tokio::test]
