@@ -43,6 +43,10 @@ install_node_sdk() {
     fi
 }
 
+# Asking for help must not cost a build.
+case " $* " in
+*" --help "* | *" -h "*) exec "$python" "$here/main.py" "$@" ;;
+esac
 cd "$root"
 cargo build --quiet --profile "$profile" --locked --bin vod-relay --example load
 case " $* " in
