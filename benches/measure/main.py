@@ -64,7 +64,7 @@ def main():
     load = os.getloadavg()[0]
     if load > 1:
         print(f"The machine is busy (load {load:.1f}): the figures will be worse than they are.", file=sys.stderr)
-    tables = {"machine": f"The machine: {machine()}."}
+    tables = {"machine": f"The machine: {machine()}; it had a load of {load:.1f} when this began."}
     print(tables["machine"] + "\n", flush=True)
     if options.command == "compare":
         tables["compare"] = compare.run(options)

@@ -7,6 +7,7 @@ import time
 import chart
 from compare import events_for
 from world import (
+    CLOCK_TICK,
     RELAY,
     START_EVENTS,
     Bare,
@@ -73,7 +74,7 @@ def footprint(options):
             f"| start to the first event delivered, median of {len(starts)} | {statistics.median(starts):.1f} ms |",
             f"| the slowest of them | {starts[-1]:.1f} ms |",
             f"| memory, idle | {memory:.1f} MB |",
-            f"| processor, idle for {options.idle_seconds} s | {cpu:.3f} % |",
+            f"| processor, idle for {options.idle_seconds} s | {cpu} |",
             f"| the program's file | {RELAY.stat().st_size / 1e6:.1f} MB |",
         ]
     )
@@ -96,7 +97,7 @@ def start_ms():
 
 
 def idle(seconds):
-    """The memory of a relay that waits, in MB, and its share of a processor, in per cent."""
+    """The memory of a relay that waits, in MB, and its share of a processor, in words."""
     with scratch() as directory, emulator("--events", 1) as vod:
         relay = Child(
             relay_command(directory, vod.address, file_sink(directory / "events.jsonl")),
@@ -111,6 +112,8 @@ def idle(seconds):
             begin, before = time.monotonic(), cpu_seconds(relay.process.pid)
             time.sleep(seconds)
             spent = cpu_seconds(relay.process.pid) - before
-            return relay.status("VmRSS"), 100 * spent / (time.monotonic() - begin)
+            # The kernel tells whole ticks, so that nothing means less than one.
+            share = 100 * max(spent, CLOCK_TICK) / (time.monotonic() - begin)
+            return relay.status("VmRSS"), f"{'' if spent else '< '}{share:.2f} %"
         finally:
             relay.stop()

@@ -24,6 +24,8 @@ NODE_PACKAGES = SCRATCH / "node"
 
 HERE = pathlib.Path(__file__).resolve().parent
 READY = "listening on http://"
+# What the kernel counts the processor time of a living process in, in seconds.
+CLOCK_TICK = 1 / os.sysconf("SC_CLK_TCK")
 # How long a process may take to start or to end, and how long an event may take, in seconds.
 PATIENCE = 60
 
@@ -122,7 +124,7 @@ class Child:
 def cpu_seconds(pid):
     """The processor time of a living process so far; exact to one tick of the clock."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return (int(fields[11]) + int(fields[12])) * CLOCK_TICK
 
 
 def relay_command(directory, address, sink, **source):
