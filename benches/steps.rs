@@ -10,6 +10,7 @@ use vod_relay::emulator::sample;
 use vod_relay::event::{Event, EventId};
 use vod_relay::format::{Format, Input};
 use vod_relay::secret::Secret;
+use vod_relay::sign_key::SignKey;
 use vod_relay::sink::webhook::signature::Signer;
 use vod_relay::store::{NewSpooled, Store};
 use vod_relay::tencent::Pulled;
@@ -69,7 +70,7 @@ fn formats(criterion: &mut Criterion) {
     let event = Event::from_content(sample(0));
     let now = time::from_unix_seconds(TIME);
     let input = Input { event: &event, received: now, sub_app_id: Some(1_500_000_001), now };
-    let key = Secret::from("sign-key".to_owned());
+    let key = SignKey::new(Secret::from("Signkey0123456789".to_owned())).expect("a good key");
     let formats = [
         ("callback", Format::Callback),
         ("callback, signed", Format::SignedCallback(key)),
