@@ -23,6 +23,7 @@
 //! |---|---|
 //! | `POST /_emulator/events?sub_app_id=N` | pushes events: one `EventContent` object, an array of them, JSON Lines, or a whole answer of `PullEvents`. Each text is kept byte for byte; only its handle is added on the way out. Answers `{"count":1,"ids":["vod_..."]}` |
 //! | `GET /_emulator/state` | what has happened so far, as a [`State`] in JSON |
+//! | `GET /_emulator/counts` | of that only how many events are where, as [`Counts`]: cheap to ask often |
 //! | `PUT /_emulator/faults` | the faults from now on, such as `{"throttle":0.1}`; kinds not named are off |
 //! | `DELETE /_emulator/credentials` | ends all temporary credentials now |
 //! | `DELETE /_emulator/credentials/ID` | takes the account with this secret id away |

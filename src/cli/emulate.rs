@@ -91,6 +91,11 @@ pub(super) struct EmulateArgs {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
     hold: Duration,
 
+    /// How much longer every call takes, as on the way to a distant server: half of it passes before
+    /// the call is done, half before the answer goes out.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
+    latency: Duration,
+
     /// How a pull without events is answered: with an error as VOD does, or with a set of events
     /// that is null, absent, or an empty list.
     #[arg(long, value_name = "error|null|absent|list", default_value = "error")]
@@ -153,6 +158,7 @@ impl EmulateArgs {
             denied: self.denied.clone(),
             visibility: self.visibility,
             hold: self.hold,
+            latency: self.latency,
             empty: self.empty,
             faults: self.faults.iter().copied().collect(),
             stall: self.stall,
@@ -243,12 +249,13 @@ mod tests {
     #[test]
     fn everything_can_be_set() {
         let line = "emulate --listen 127.0.0.1:0 --account A:b@1,2 --token t --deny PullEvents --visibility 3s \
-                    --hold 500ms --empty null --fault reset=0.5 --fault stall=1 --stall 1m \
+                    --hold 500ms --latency 20ms --empty null --fault reset=0.5 --fault stall=1 --stall 1m \
                     --clock-skew -10m --bad-handle one --seed 7 --role relay \
                     --web-identity-token jwt --provider-id p --role-arn a --credential-lifetime 1m";
         let options = parsed(line).expect("all good").options();
         assert_eq!(options.clock_skew, ClockSkew::Behind(Duration::from_secs(600)));
         assert_eq!((options.hold, options.stall.as_secs()), (Duration::from_millis(500), 60));
+        assert_eq!(options.latency, Duration::from_millis(20));
         assert_eq!((options.empty, options.bad_handle), (Empty::Null, BadHandle::One));
         assert_eq!(options.credential_lifetime, Duration::from_secs(60));
         assert_eq!(options.web_identity_token, Some("jwt".to_owned().into()));

@@ -50,8 +50,8 @@ struct Shared {
 
 impl Control {
     pub(super) fn new(mut options: Options) -> Self {
-        let Options { visibility, hold, stall, credential_lifetime, .. } = &mut options;
-        for length in [visibility, hold, stall, credential_lifetime] {
+        let Options { visibility, hold, latency, stall, credential_lifetime, .. } = &mut options;
+        for length in [visibility, hold, latency, stall, credential_lifetime] {
             *length = (*length).min(LONGEST);
         }
         let dice = options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
@@ -203,6 +203,17 @@ impl Control {
 
     pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
         lock(&self.0.tally)
+    }
+
+    /// Takes as long as one way of a call does.
+    pub(super) async fn travel(&self) {
+        let latency = self.0.options.latency;
+        if !latency.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(latency / 2) => {}
+                () = self.0.stopping.cancelled() => {}
+            }
+        }
     }
 
     /// Throws the dice for a request.

@@ -9,7 +9,7 @@ use axum::http::header::{CONTENT_TYPE, DATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::answer::{ApiError, quoted};
 use super::api::{self, Reply};
@@ -28,6 +28,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-tc-requestid");
 
 const EVENTS: &str = "/_emulator/events";
 const STATE: &str = "/_emulator/state";
+const COUNTS: &str = "/_emulator/counts";
 const FAULTS: &str = "/_emulator/faults";
 const CREDENTIALS: &str = "/_emulator/credentials";
 
@@ -45,7 +46,9 @@ pub(super) async fn answer(
         return response;
     }
     let (status, request_id, body) = if parts.uri.path() == "/" {
+        control.travel().await;
         let reply = vod(&control, &scissors, &parts, body).await;
+        control.travel().await;
         (reply.status, Some(reply.request_id), reply.body)
     } else {
         let answer = handle_control(&control, &parts, body).await;
@@ -91,9 +94,8 @@ async fn handle_control(
             let ids: Vec<_> = ids.iter().map(|id| format!("\"{id}\"")).collect();
             Ok(format!("{{\"count\":{},\"ids\":[{}]}}\n", ids.len(), ids.join(",")))
         }
-        (&Method::GET, STATE) => serde_json::to_string(&control.state())
-            .map(|json| json + "\n")
-            .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string())),
+        (&Method::GET, STATE) => json(&control.state()),
+        (&Method::GET, COUNTS) => json(&control.counts()),
         (&Method::PUT, FAULTS) => {
             let map: BTreeMap<String, f64> = serde_json::from_str(text()?).map_err(|error| {
                 bad(format!("the body is not an object such as {{\"throttle\":0.1}}: {error}"))
@@ -120,7 +122,7 @@ async fn handle_control(
                 _ => {
                     let message = format!(
                         "there is no {method} {path}; there is the VOD API at /, POST {EVENTS}, \
-                     GET {STATE}, PUT {FAULTS}, PUT and DELETE {CREDENTIALS}, and \
+                     GET {STATE} and {COUNTS}, PUT {FAULTS}, PUT and DELETE {CREDENTIALS}, and \
                      GET {}",
                         temporary::METADATA
                     );
@@ -129,6 +131,11 @@ async fn handle_control(
             }
         }
     }
+}
+
+fn json(value: &impl Serialize) -> Result<String, ControlError> {
+    let text = serde_json::to_string(value).map(|json| json + "\n");
+    text.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 /// Whether the services that issue credentials are to be up.

@@ -19,7 +19,7 @@ pub(super) const PULL_MAX: usize = 16;
 /// The most handles that one confirm takes.
 pub(super) const CONFIRM_MAX: usize = 16;
 /// The most bytes of event text that are held unconfirmed; a push beyond is refused.
-const OPEN_BYTES_MAX: usize = 1 << 30;
+const OPEN_BYTES_MAX: usize = 2 << 30;
 /// What holding an event costs beside its text.
 const EVENT_OVERHEAD: usize = 256;
 /// The most confirmed events that are remembered by id; beyond, the oldest are only counted.
@@ -44,6 +44,7 @@ pub(super) struct Model {
     pushed: u64,
     leases: u64,
     first_handle: u64,
+    first_delivery: Option<Instant>,
     counts: Counts,
 }
 
@@ -99,6 +100,7 @@ impl Model {
             pushed: 0,
             leases: 0,
             first_handle,
+            first_delivery: None,
             counts: Counts::default(),
         }
     }
@@ -138,6 +140,7 @@ impl Model {
             let Some(message) = self.open.get_mut(&number) else { continue };
             let lease = self.leases;
             self.leases += 1;
+            self.first_delivery.get_or_insert(now);
             queue.leased.insert(lease, number);
             queue.ends.push_back((now + self.visibility, lease));
             message.handed_out = message.handed_out.saturating_add(1);
@@ -180,6 +183,8 @@ impl Model {
         if let Some(queue) = queue
             && !keep_all
         {
+            let busy = self.first_delivery.map_or(Duration::ZERO, |first| now - first);
+            self.counts.busy_micros = u64::try_from(busy.as_micros()).unwrap_or(u64::MAX);
             for (lease, number) in good {
                 queue.leased.remove(&lease);
                 queue.confirmed += 1;
@@ -395,6 +400,20 @@ mod tests {
         let counts = model.snapshot(now).counts;
         assert_eq!((counts.pushed, counts.confirmed, counts.handed_out), (100, 100, 100));
         assert_eq!((counts.redelivered, counts.open, counts.leased), (0, 0, 0));
+    }
+
+    #[test]
+    fn it_is_busy_from_the_first_delivery_to_the_last_confirm() {
+        let mut model = model_with(20);
+        let (start, busy) = (time::now(), |model: &Model| model.counts.busy_micros);
+        let first = model.pull(None, start);
+        assert_eq!(busy(&model), 0);
+        assert!(confirm(&mut model, &first, start + SECOND));
+        let second = model.pull(None, start + 2 * SECOND);
+        assert_eq!(busy(&model), 1_000_000);
+        assert!(confirm(&mut model, &second, start + 3 * SECOND));
+        assert!(!confirm(&mut model, &second, start + 4 * SECOND));
+        assert_eq!(busy(&model), 3_000_000);
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub struct Options {
     pub visibility: Duration,
     /// How long a pull waits for an event. Default 5 s.
     pub hold: Duration,
+    /// How much longer every call of the VOD API takes, as on the way to a distant server: half of
+    /// it passes before the call is done, half before the answer goes out. Default: nothing.
+    pub latency: Duration,
     /// What a pull without events is answered with. Default: the error `ResourceNotFound`.
     pub empty: Empty,
     /// What goes wrong, and how often. Default: nothing.
@@ -60,6 +63,7 @@ impl Default for Options {
             denied: Vec::new(),
             visibility: Duration::from_secs(30),
             hold: Duration::from_secs(5),
+            latency: Duration::ZERO,
             empty: Empty::default(),
             faults: Faults::default(),
             stall: Duration::from_secs(15),

@@ -59,6 +59,8 @@ pub struct Counts {
     pub handed_out: u64,
     /// Deliveries of an event that had been handed out before.
     pub redelivered: u64,
+    /// From the first delivery to the last confirm, in microseconds; 0 before a confirm.
+    pub busy_micros: u64,
 }
 
 /// What became of credentials.

@@ -16,7 +16,7 @@
 mod client;
 mod header;
 mod probe;
-mod signature;
+pub mod signature;
 
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};

@@ -344,6 +344,17 @@ async fn a_stalled_answer_arrives_in_the_end() {
 }
 
 #[tokio::test]
+async fn every_call_takes_as_long_as_the_way_is() {
+    let world = World::start(Options { latency: SHORT, ..quick() }).await;
+    world.push(None, &sample(0));
+    let start = time::now();
+    let pulled = world.pull().await;
+    assert!(start.elapsed() >= SHORT);
+    assert_eq!(world.confirm(&handles_of(&pulled)).await.code(), None);
+    assert!(start.elapsed() >= 2 * SHORT);
+}
+
+#[tokio::test]
 async fn the_answer_to_a_confirm_can_be_lost_after_it_was_done() {
     let world = World::start(quick()).await;
     world.push(None, &sample(0));
@@ -412,6 +423,8 @@ async fn the_state_is_told_and_faults_are_set_over_http() {
     assert_eq!(state["open_ids"], json!([]));
     assert_eq!(state["errors"], json!({ "RequestLimitExceeded": 2 }));
     assert_eq!(state["queues"][0]["sub_app_id"], Value::Null);
+    let counts = world.control_request(Method::GET, "counts", String::new()).await.json;
+    assert_eq!(counts, state["counts"]);
     let nowhere = world.control_request(Method::DELETE, "state", String::new()).await;
     assert_eq!(nowhere.status, 404);
 }

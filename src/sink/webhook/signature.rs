@@ -18,7 +18,7 @@ const PREFIX: &str = "whsec_";
 const LENGTH: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// Signs with each of several secrets, so that a receiver can change from one to another.
-pub(super) struct Signer(Vec<Hmac<Sha256>>);
+pub struct Signer(Vec<Hmac<Sha256>>);
 
 /// Reads `signing_secrets` and `signing_secret_files`; mistakes go into the section's report.
 pub(super) fn read(section: &Section<'_>) -> Vec<Secret> {
@@ -29,10 +29,12 @@ pub(super) fn read(section: &Section<'_>) -> Vec<Secret> {
 }
 
 impl Signer {
+    /// Signs with these secrets, each `whsec_` and 24 to 64 bytes in base64.
+    ///
     /// # Errors
     ///
     /// What is wrong with one of the secrets, to stand behind what names it.
-    pub(super) fn new(secrets: &[Secret]) -> Result<Self, &'static str> {
+    pub fn new(secrets: &[Secret]) -> Result<Self, &'static str> {
         let mac = |secret| {
             Hmac::new_from_slice(&decode(secret)?).map_err(|_| "has a length that cannot be used")
         };
@@ -40,7 +42,7 @@ impl Signer {
     }
 
     /// The value of `webhook-signature`: a signature for each secret; `None` without any.
-    pub(super) fn sign(&self, id: EventId, timestamp: u64, body: &[u8]) -> Option<HeaderValue> {
+    pub fn sign(&self, id: EventId, timestamp: u64, body: &[u8]) -> Option<HeaderValue> {
         self.signatures(&id.to_string(), timestamp, body).and_then(|all| all.try_into().ok())
     }
 

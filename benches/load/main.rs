@@ -1,0 +1,42 @@
+//! What stands around the relay while it is measured: the client that sets the limit, and the
+//! receiver of webhooks that takes the time. The scripts beside this directory run it.
+
+mod bare;
+mod latency;
+
+use std::error::Error;
+use std::sync::Arc;
+
+use clap::Parser;
+
+type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+
+/// What stands around the relay while it is measured.
+#[derive(Debug, Parser)]
+enum Load {
+    /// Pulls and confirms for ever and keeps nothing: what the HTTP client and the emulator allow.
+    Bare {
+        /// The address of the emulator, such as `http://127.0.0.1:9000`.
+        url: reqwest::Url,
+        /// How many loops run, each one call at a time.
+        loops: usize,
+    },
+    /// Pushes events into an emulator and receives them as a webhook: how long each was on its way.
+    ///
+    /// Prints the webhook's URL. Then each line of standard input, `RATE COUNT`, pushes as many
+    /// events at that rate per second and prints how long they took, as JSON.
+    Latency {
+        /// The address of the emulator, such as `http://127.0.0.1:9000`.
+        url: reqwest::Url,
+    },
+}
+
+#[tokio::main]
+async fn main() -> Outcome {
+    // Nothing here speaks TLS, but the client asks for it all the same.
+    let _already = rustls::crypto::ring::default_provider().install_default();
+    match Load::parse() {
+        Load::Bare { url, loops } => bare::run(Arc::new(url), loops).await,
+        Load::Latency { url } => latency::run(&url).await,
+    }
+}
