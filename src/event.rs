@@ -110,7 +110,7 @@ impl Event {
         match found {
             Some((index, handle)) if !handle.is_empty() => {
                 let cut = element.cut(index).unwrap_or_default();
-                let text = [&text[..cut.start], &text[cut.end..]].concat();
+                let text = json::cut_out(text, &cut);
                 let mut reading = Reading::of(element, EventId::of_value);
                 if let Some(member) = reading.member.as_mut().filter(|span| span.start >= cut.end) {
                     *member = member.start - cut.len()..member.end - cut.len();

@@ -8,6 +8,7 @@
 mod outline;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 pub use self::outline::{Field, Outline, Value};
 
@@ -88,8 +89,16 @@ fn unescape(inside: &str) -> Option<Cow<'_, str>> {
 /// The object's text without the member at `index`; all other bytes stay as they are.
 pub fn without_member(text: &str, index: usize) -> String {
     match Outline::of(text).root().cut(index) {
-        Some(cut) => [&text[..cut.start], &text[cut.end..]].concat(),
+        Some(cut) => cut_out(text, &cut),
         None => text.to_owned(),
+    }
+}
+
+/// The text without a part of it; the whole text if there is no such part.
+pub(crate) fn cut_out(text: &str, cut: &Range<usize>) -> String {
+    match (text.get(..cut.start), text.get(cut.end..)) {
+        (Some(before), Some(behind)) if cut.start <= cut.end => [before, behind].concat(),
+        _ => text.to_owned(),
     }
 }
 

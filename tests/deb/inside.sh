@@ -51,7 +51,8 @@ done
 [ "$(stat -c '%a %U' $config)" = "644 root" ] || fail "the service's user cannot read $config"
 
 say "what is installed is whole"
-[ -z "$(systemd-analyze verify "${units[@]}" 2>&1 | tee /dev/stderr)" ] || fail "the units are wrong"
+complaints=$(systemd-analyze verify "${units[@]}" 2>&1 || true)
+[ -z "$complaints" ] || fail "the units are wrong: $complaints"
 for service in vod-relay.service vod-relay-once.service; do
     systemd-analyze security --offline=true --threshold=15 "$service" >/tmp/said ||
         fail "$service is too open: $(tail -n 1 /tmp/said)"
