@@ -200,15 +200,15 @@ async fn the_log_says_what_a_reload_has_changed() {
 async fn another_state_dir_waits_for_a_restart_and_the_rest_is_applied() {
     let world = World::with_leases(Duration::from_secs(30)).await;
     let (old, new) = (App::answering(|_| Answer::HeldThen(503)).await, App::new().await);
-    let config = |dir: &str, app: &App| {
-        let relay = format!("[relay]\nstate_dir = \"{dir}\"\n");
+    let config = |dir: &str, grace: u64, app: &App| {
+        let relay = format!("[relay]\nstate_dir = \"{dir}\"\nshutdown_grace = \"{grace}s\"\n");
         world.config("ack = \"spooled\"", &[relay, app.sink("app", "")].concat())
     };
-    let relay = config("old", &old).start();
+    let relay = config("old", 25, &old).start();
     let ids = world.push(5);
     world.until_confirmed(5).await;
     old.until_received(1).await;
-    config("new", &new);
+    config("new", 25, &new);
     relay.reload().await;
     relay.says("relay.state_dir cannot change while vod-relay runs").await;
     old.open_gate();
@@ -216,9 +216,10 @@ async fn another_state_dir_waits_for_a_restart_and_the_rest_is_applied() {
     assert_eq!(new.distinct_ids(), sorted(&ids), "what was in the spool is still there");
     assert!(!world.path("new").exists());
     // It is said each time, and again nothing else is held up by it.
-    config("new", &old);
+    config("new", 26, &old);
     relay.reload().await;
-    relay.says("sinks: changed app").await;
+    relay.says("sinks: changed app, 0 unchanged; changed relay.shutdown_grace").await;
+    // The warning follows in the same breath, and the relay does not stop in the midst of it.
     let ended = relay.stop().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(ended.stderr.matches("relay.state_dir cannot change").count(), 2, "{ended:?}");
