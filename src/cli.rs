@@ -18,11 +18,24 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 
 use crate::exit;
 use crate::signals::{Request, Signals};
+use crate::sink;
+
+/// The version, and what is part of this build.
+static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
+    let built: Vec<_> = sink::built().collect();
+    let mut text = format!("{}\nsinks: {}", env!("CARGO_PKG_VERSION"), built.join(", "));
+    let left_out: Vec<_> = sink::left_out().collect();
+    if !left_out.is_empty() {
+        text.push_str(&format!("\nnot in this build: {}", left_out.join(", ")));
+    }
+    text
+});
 
 /// Where the configuration is unless the command line or the environment says otherwise.
 const CONFIG_PATH: &str = "/etc/vod-relay/config.toml";
@@ -30,7 +43,12 @@ const CONFIG_PATH: &str = "/etc/vod-relay/config.toml";
 /// Relays the events of Tencent Cloud VOD's reliable callback to your own systems: at least once,
 /// confirmed only when they are safe there.
 #[derive(Debug, Parser)]
-#[command(version, after_long_help = exit_codes(), max_term_width = 100)]
+#[command(
+    version,
+    long_version = LONG_VERSION.as_str(),
+    after_long_help = exit_codes(),
+    max_term_width = 100
+)]
 pub struct Cli {
     /// The configuration file
     #[arg(

@@ -6,6 +6,7 @@
 
 pub mod command;
 pub mod file;
+mod kind;
 pub mod stdout;
 pub mod webhook;
 
@@ -15,6 +16,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+pub use self::kind::{Kind, Same, Settings, built, left_out};
 use crate::config::Section;
 use crate::event::Event;
 use crate::format::{Format, Input, Rendered};
@@ -145,30 +147,6 @@ pub enum Probed {
     },
 }
 
-/// A sink as configured: which kind, and that kind's settings. Adding a kind is a file under
-/// `sink/`, a variant here, its name in `NAMES`, and an arm in each `match` below.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Kind {
-    /// Lines on standard output.
-    Stdout(stdout::Config),
-    /// Lines in a file.
-    File(file::Config),
-    /// A POST per event.
-    Webhook(Box<webhook::Config>),
-    /// A process per event.
-    Command(command::Config),
-}
-
-/// The names of the kinds, and how each reads its settings.
-const NAMES: &[(&str, ReadKind)] = &[
-    ("stdout", |section| stdout::Config::read(section).map(Kind::Stdout)),
-    ("file", |section| file::Config::read(section).map(Kind::File)),
-    ("webhook", |section| webhook::Config::read(section).map(Box::new).map(Kind::Webhook)),
-    ("command", |section| command::Config::read(section).map(Kind::Command)),
-];
-
-type ReadKind = fn(&Section<'_>) -> Option<Kind>;
-
 /// The bounds of a sink's `timeout`. The longest is for `ack = "spooled"`, where no lease runs.
 const TIMEOUT_MIN: Duration = Duration::from_millis(10);
 const TIMEOUT_MAX: Duration = Duration::from_secs(10 * 60);
@@ -186,56 +164,6 @@ pub struct OpenError {
 impl OpenError {
     fn new(sink: &str, problem: impl Into<String>) -> Self {
         Self { sink: sink.to_owned(), problem: problem.into() }
-    }
-}
-
-impl Kind {
-    /// Reads `type` and the keys of that type; mistakes go into the section's report.
-    ///
-    /// Without a known type nobody can tell which other keys are right.
-    pub fn read(section: &Section<'_>) -> Option<Self> {
-        let read = section.choice("type", NAMES, "")?;
-        read(section)
-    }
-
-    /// The most time that one delivery may take.
-    pub fn timeout(&self) -> Duration {
-        match self {
-            Self::Stdout(config) => config.timeout,
-            Self::File(config) => config.timeout,
-            Self::Webhook(config) => config.timeout,
-            Self::Command(config) => config.timeout,
-        }
-    }
-
-    /// Opens the sink. Must be called within the runtime.
-    ///
-    /// # Errors
-    ///
-    /// What the sink needs from the start is not there: a directory, a certificate.
-    pub fn open(&self, name: &str) -> Result<Arc<dyn Sink>, OpenError> {
-        Ok(match self {
-            Self::Stdout(config) => Arc::new(stdout::Stdout::open(config, name)?),
-            Self::File(config) => Arc::new(file::LogFile::open(config, name)?),
-            Self::Webhook(config) => Arc::new(webhook::Webhook::open(config, name)?),
-            Self::Command(config) => Arc::new(command::Runner::open(config, name)),
-        })
-    }
-}
-
-impl Kind {
-    /// Looks whether deliveries could succeed, for `vod-relay doctor`. It sends no event, starts
-    /// nothing, and makes or changes no file; so it asks the settings, because opening a sink may do
-    /// that. It takes seconds at the most. A kind that can tell nothing without an event says so.
-    pub async fn probe(&self) -> Probed {
-        match self {
-            Self::Stdout(_) => {
-                Probed::Fine { found: "standard output; nothing to look at".to_owned() }
-            }
-            Self::File(config) => file::probe(config),
-            Self::Webhook(config) => webhook::probe(config).await,
-            Self::Command(config) => command::probe(config),
-        }
     }
 }
 

@@ -16,6 +16,7 @@ mod optional;
 mod scalar;
 mod secret;
 mod sign_key;
+mod tls;
 
 pub(super) use scalar::shown;
 

@@ -19,15 +19,16 @@ mod process;
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{ChildStdin, Command};
 
 use self::output::Output;
-pub(super) use self::probe::probe;
+use self::probe::probe;
 use self::process::Group;
-use super::{BoxFuture, Limits, Outcome, Parcel, Refusal, Sink};
+use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Probed, Refusal, Settings, Sink};
 use crate::config::Section;
 use crate::format::Format;
 
@@ -89,6 +90,20 @@ impl Config {
             format: format?,
             timeout,
         })
+    }
+}
+
+impl Settings for Config {
+    fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<dyn Sink>, OpenError> {
+        Ok(Arc::new(Runner::open(self, name)))
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Probed> {
+        Box::pin(async { probe(self) })
     }
 }
 

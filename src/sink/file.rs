@@ -24,8 +24,11 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use self::log::{Log, System};
-pub(super) use self::probe::probe;
-use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Refusal, Sink, json_lines, outcomes};
+use self::probe::probe;
+use super::{
+    BoxFuture, Limits, OpenError, Outcome, Parcel, Probed, Refusal, Settings, Sink, json_lines,
+    outcomes,
+};
 use crate::config::Section;
 use crate::format::Format;
 
@@ -62,6 +65,20 @@ impl Config {
             format: format?,
             timeout,
         })
+    }
+}
+
+impl Settings for Config {
+    fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<dyn Sink>, OpenError> {
+        Ok(Arc::new(LogFile::open(self, name)?))
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Probed> {
+        Box::pin(async { probe(self) })
     }
 }
 

@@ -4,6 +4,7 @@
 //! lose them.
 
 use std::fs::File;
+use std::future::ready;
 use std::io::{self, Write};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use super::{
-    BoxFuture, Limits, OpenError, Outcome, Parcel, Refusal, Sink, json_lines, outcomes,
-    write_counted,
+    BoxFuture, Limits, OpenError, Outcome, Parcel, Probed, Refusal, Settings, Sink, json_lines,
+    outcomes, write_counted,
 };
 use crate::config::Section;
 use crate::format::Format;
@@ -36,6 +37,21 @@ impl Config {
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
         let timeout = super::timeout(section, Duration::from_secs(10));
         Some(Self { format: section.format()?, timeout })
+    }
+}
+
+impl Settings for Config {
+    fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<dyn Sink>, OpenError> {
+        Ok(Arc::new(Stdout::open(self, name)?))
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Probed> {
+        let found = "standard output; nothing to look at".to_owned();
+        Box::pin(ready(Probed::Fine { found }))
     }
 }
 

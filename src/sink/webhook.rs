@@ -19,7 +19,7 @@ mod probe;
 pub mod signature;
 
 use std::path::PathBuf;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
@@ -27,15 +27,16 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use tracing::{info, warn};
 
 use self::client::client;
-pub(super) use self::probe::probe;
+use self::probe::probe;
 use self::signature::Signer;
-use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Refusal, Sink};
+use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Probed, Refusal, Settings, Sink};
 use crate::config::Section;
 use crate::event::EventId;
 use crate::format::{Format, Rendered};
 use crate::http;
 use crate::secret::Secret;
 use crate::time;
+use crate::tls;
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -100,16 +101,7 @@ impl Config {
         let format = section.format_of_webhook();
         let headers = header::read(section, format.as_ref());
         let signing_secrets = signature::read(section);
-        let ca_file = section.path("ca_file");
-        let cert_file = section.path("client_cert_file");
-        let key_file = section.path("client_key_file");
-        for (key, other) in
-            [("client_cert_file", "client_key_file"), ("client_key_file", "client_cert_file")]
-        {
-            if section.has(key) && !section.has(other) {
-                section.mistake(key, &format!("stands without {other}"), "both or neither");
-            }
-        }
+        let tls::Files { ca_file, identity } = section.tls_files();
         let max_concurrency = section.integer("max_concurrency", 128, 1..=4096);
         let timeout = super::timeout(section, Duration::from_secs(10));
         Some(Self {
@@ -117,11 +109,25 @@ impl Config {
             headers,
             signing_secrets,
             ca_file,
-            identity: cert_file.zip(key_file),
+            identity,
             max_concurrency: usize::try_from(max_concurrency).unwrap_or(usize::MAX),
             format: format?,
             timeout,
         })
+    }
+}
+
+impl Settings for Config {
+    fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<dyn Sink>, OpenError> {
+        Ok(Arc::new(Webhook::open(self, name)?))
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Probed> {
+        Box::pin(probe(self))
     }
 }
 

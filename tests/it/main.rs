@@ -4,14 +4,25 @@
 #![expect(clippy::unwrap_used, reason = "clippy's exception for tests leaves out their helpers")]
 
 mod config;
+mod conformance;
 mod corpus;
 mod emulator;
+mod engines;
 mod formats_page;
 mod generated;
 mod legacy;
 mod page;
 mod readme;
 mod reference;
+#[cfg(any(
+    feature = "nats",
+    feature = "amqp",
+    feature = "redis",
+    feature = "postgres",
+    feature = "mysql",
+    feature = "mqtt"
+))]
+mod servers;
 mod sinks;
 mod small_disk;
 mod store;

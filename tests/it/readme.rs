@@ -10,6 +10,7 @@ use vod_relay::cli::Cli;
 use vod_relay::config::Config;
 use vod_relay::emulator::FaultKind;
 use vod_relay::exit;
+use vod_relay::sink;
 
 use crate::page::{Page, code, root};
 
@@ -56,9 +57,7 @@ fn every_command_has_its_exit_codes() {
 fn every_sink_has_its_row() {
     let rows = Page::readme().rows("type");
     let described: BTreeSet<_> = rows.iter().flat_map(|row| code(&row[0])).collect();
-    let files = fs::read_dir(root().join("src/sink")).unwrap().map(|entry| entry.unwrap().path());
-    let files = files.filter(|path| path.is_file());
-    let sinks = files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
+    let sinks = sink::built().chain(sink::left_out()).map(str::to_owned);
     assert_eq!(described, sinks.collect());
 }
 
@@ -129,6 +128,9 @@ fn every_configuration_is_right() {
         let toml = blocks.iter().filter(|(language, _)| language == "toml");
         for text in toml.map(|(_, text)| text.as_str()).chain(written) {
             let name = page.path.display().to_string();
+            if sink::left_out().any(|name| text.contains(&format!("type = \"{name}\""))) {
+                continue;
+            }
             let config = Config::parse(&name, text, &variables);
             let config = config.unwrap_or_else(|error| panic!("{error}\n{text}"));
             assert!(config.warnings.is_empty(), "{name}: {:?}", config.warnings);

@@ -257,6 +257,8 @@ impl Running {
             "INT" => rustix::process::Signal::INT,
             "HUP" => rustix::process::Signal::HUP,
             "KILL" => rustix::process::Signal::KILL,
+            "STOP" => rustix::process::Signal::STOP,
+            "CONT" => rustix::process::Signal::CONT,
             other => panic!("no signal in these stories: {other}"),
         };
         let pid = i32::try_from(self.child.id().expect("it still runs")).unwrap();

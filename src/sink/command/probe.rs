@@ -16,7 +16,7 @@ use crate::sink::Probed;
 const FIRST_LINE_MAX: u64 = 256;
 
 /// Looks for the program, and for the interpreter that its first line names. Nothing is run.
-pub(in crate::sink) fn probe(config: &Config) -> Probed {
+pub(super) fn probe(config: &Config) -> Probed {
     let program = &config.program;
     let failing = |problem: String, mend: String| {
         let found = format!("{program}: {problem}");

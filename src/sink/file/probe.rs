@@ -15,7 +15,7 @@ use crate::sink::Probed;
 const FREE_MIN: u64 = 100 << 20;
 
 /// Looks at the file and its directory. A file that is not there is not made.
-pub(in crate::sink) fn probe(config: &Config) -> Probed {
+pub(super) fn probe(config: &Config) -> Probed {
     let (path, dir) = (&config.path, parent(&config.path));
     let shown = path.display();
     let failing = |problem: String, mend: String| Probed::Failing {

@@ -8,7 +8,7 @@ use crate::sink::Probed;
 
 /// Opens a connection to the endpoint, as a delivery would, and sends no request on it: whatever a
 /// request asks for, it would be the first that the application hears of this.
-pub(in crate::sink) async fn probe(config: &Config) -> Probed {
+pub(super) async fn probe(config: &Config) -> Probed {
     let url = http::shown(&config.url);
     let connected = match settings(config) {
         Ok(settings) => http::connect(settings, &config.url).await,

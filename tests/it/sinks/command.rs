@@ -15,7 +15,7 @@ use super::{deliver, eventually, open, parcel, parcel_of, permanent, transient};
 
 fn sink(command: &[&str]) -> Arc<dyn Sink> {
     let (program, arguments) = command.split_first().unwrap();
-    open(Kind::Command(Config {
+    open(Kind::new(Config {
         program: (*program).to_owned(),
         arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
         max_concurrency: 4,

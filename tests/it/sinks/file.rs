@@ -12,7 +12,7 @@ use super::{deliver, eventually, open, parcel};
 
 fn kind(path: &Path, rotate_size: Option<u64>, rotate_keep: u32) -> Kind {
     let (format, timeout) = (Format::Callback, Duration::from_secs(10));
-    Kind::File(Config { path: path.to_owned(), rotate_size, rotate_keep, format, timeout })
+    Kind::new(Config { path: path.to_owned(), rotate_size, rotate_keep, format, timeout })
 }
 
 fn lines(path: &Path) -> Vec<String> {

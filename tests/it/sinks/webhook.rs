@@ -26,7 +26,7 @@ fn config(url: &str) -> Config {
 }
 
 fn sink(url: &str) -> Arc<dyn Sink> {
-    open(Kind::Webhook(Box::new(config(url))))
+    open(Kind::new(config(url)))
 }
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn an_event_is_posted_as_it_is_with_its_id_and_the_time() {
     let mut config = config(&server.url("/vod?key=k"));
     config.headers.insert("x-tenant", "acme".parse().unwrap());
     let event = parcel(1);
-    let sink = open(Kind::Webhook(Box::new(config)));
+    let sink = open(Kind::new(config));
     assert_eq!(deliver(&*sink, event.clone()).await, Ok(()));
     let request = server.requests().remove(0);
     assert_eq!(request.line, "POST /vod?key=k HTTP/1.1");
@@ -70,7 +70,7 @@ async fn configured_headers_replace_the_usual_ones() {
     for (name, value) in [("content-type", "text/json"), ("user-agent", "mine/1")] {
         config.headers.insert(HeaderName::from_static(name), value.parse().unwrap());
     }
-    let sink = open(Kind::Webhook(Box::new(config)));
+    let sink = open(Kind::new(config));
     assert_eq!(deliver(&*sink, parcel(1)).await, Ok(()));
     let request = server.requests().remove(0);
     assert_eq!(request.all("content-type"), ["text/json"]);
@@ -199,6 +199,6 @@ async fn an_answer_that_does_not_come_in_time_is_transient() {
     let server = Server::start([Answer::Silent]).await;
     let mut config = config(&server.url("/"));
     config.timeout = Duration::from_millis(50);
-    let reason = transient(deliver(&*open(Kind::Webhook(Box::new(config))), parcel(1)).await);
+    let reason = transient(deliver(&*open(Kind::new(config)), parcel(1)).await);
     assert!(reason.ends_with(": no answer within 50ms"), "{reason}");
 }

@@ -51,6 +51,9 @@ async fn version_help_and_wrong_usage() {
     let relay = world.raw_config("");
     let ended = relay.run(&["--version"]).await;
     assert_eq!(ended.code, Some(0));
+    let version = format!("vod-relay {}\nsinks: stdout, file, ", env!("CARGO_PKG_VERSION"));
+    assert!(ended.stdout.starts_with(&version), "{ended:?}");
+    let ended = relay.run(&["-V"]).await;
     assert_eq!(ended.stdout, format!("vod-relay {}\n", env!("CARGO_PKG_VERSION")));
     let ended = relay.run(&["--help"]).await;
     assert_eq!(ended.code, Some(0));

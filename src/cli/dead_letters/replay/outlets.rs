@@ -14,7 +14,7 @@ use crate::lane::{self, Lane};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::progress::SinkProgress;
-use crate::sink::Kind;
+use crate::sink::stdout;
 
 /// A sink that fails so often in a row counts as down, and is spared the rest.
 const FAILURES_MAX: u32 = 10;
@@ -68,7 +68,7 @@ impl<'a> Outlets<'a> {
                 Err("its sink is not configured")
             }
         };
-        let is_stdout = config.is_some_and(|sink| matches!(sink.kind, Kind::Stdout(_)));
+        let is_stdout = config.is_some_and(|sink| sink.kind.is::<stdout::Config>());
         Outlet { lane, closing, failures: 0, is_stdout }
     }
 

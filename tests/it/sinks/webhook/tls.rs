@@ -78,7 +78,7 @@ impl Authority {
 
 fn sink(server: &Server, ca_file: &Path, identity: Option<(PathBuf, PathBuf)>) -> Arc<dyn Sink> {
     let ca_file = Some(ca_file.to_owned());
-    open(Kind::Webhook(Box::new(Config { ca_file, identity, ..config(&server.url("/")) })))
+    open(Kind::new(Config { ca_file, identity, ..config(&server.url("/")) }))
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn certificates_that_cannot_be_used_are_told_at_the_start() {
         (Config { ca_file: Some(key.clone()), ..base() }, "client.key holds no certificate"),
         (Config { identity: Some((cert.clone(), cert)), ..base() }, "no client certificate with"),
     ] {
-        let error = Kind::Webhook(Box::new(config)).open("app").unwrap_err().to_string();
+        let error = Kind::new(config).open("app").unwrap_err().to_string();
         assert!(error.starts_with("sink app: ") && error.contains(expected), "{error}");
     }
 }

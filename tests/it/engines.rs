@@ -1,0 +1,5 @@
+//! What the conformance stories deliver to, one engine for each type of sink.
+
+pub mod command;
+pub mod file;
+pub mod webhook;

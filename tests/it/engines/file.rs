@@ -1,0 +1,58 @@
+//! A file in a directory that may be taken away.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::conformance::{Engine, Held};
+
+pub struct File {
+    dir: tempfile::TempDir,
+}
+
+impl File {
+    fn place(&self) -> PathBuf {
+        self.dir.path().join("archive")
+    }
+
+    fn taken_away(&self) -> PathBuf {
+        self.dir.path().join("away")
+    }
+}
+
+impl Engine for File {
+    const TYPE: &'static str = "file";
+    const KNOWS_IDS: bool = false;
+    const MAY_BE_DOWN_AT_START: bool = false;
+
+    async fn start() -> Option<Self> {
+        let file = Self { dir: tempfile::tempdir().unwrap() };
+        fs::create_dir(file.place()).unwrap();
+        Some(file)
+    }
+
+    fn sink(&self) -> String {
+        let path = self.place().join("events.jsonl");
+        format!("[sinks.app]\ntype = \"file\"\npath = \"{}\"\n", path.display())
+    }
+
+    fn as_stranger(&self) -> Option<String> {
+        None
+    }
+
+    fn unwelcome(&self) -> Option<(String, String)> {
+        None
+    }
+
+    async fn kill(&mut self) {
+        fs::rename(self.place(), self.taken_away()).unwrap();
+    }
+
+    async fn revive(&mut self) {
+        fs::rename(self.taken_away(), self.place()).unwrap();
+    }
+
+    async fn held(&mut self) -> Vec<Held> {
+        let text = fs::read_to_string(self.place().join("events.jsonl")).unwrap_or_default();
+        text.lines().map(|line| Held { id: None, body: line.to_owned() }).collect()
+    }
+}
