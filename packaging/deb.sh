@@ -1,12 +1,14 @@
 #!/bin/sh
-# Builds the Debian package, and prints where it is. Needs cargo-deb and dpkg-dev:
+# Builds the Debian package, with every type of sink, and prints where it is. Needs cargo-deb, what
+# the Kafka sink is built with, and dpkg-dev:
 #
 #     cargo install --locked cargo-deb --version ^3.8
+#     apt-get install dpkg-dev g++ make pkg-config libssl-dev
 set -eu
 
 cd "$(dirname "$0")/.."
 
-cargo build --release --locked
+cargo build --release --locked --features full
 binary=${CARGO_TARGET_DIR:-target}/release/vod-relay
 
 # Every date in the package is that of the commit, so that a build can be repeated. Not before the
@@ -21,7 +23,7 @@ mkdir -p "$made"
 for shell in bash zsh fish; do
     "$binary" completions "$shell" >"$made/vod-relay.$shell"
 done
-version=$("$binary" --version | cut -d ' ' -f 2)
+version=$("$binary" -V | cut -d ' ' -f 2)
 cat >"$made/changelog" <<END
 vod-relay ($version-1) unstable; urgency=medium
 
