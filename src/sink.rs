@@ -7,6 +7,10 @@
 pub mod command;
 pub mod file;
 mod kind;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(feature = "postgres")]
+mod rows;
 pub mod stdout;
 pub mod webhook;
 

@@ -2,4 +2,6 @@
 
 pub mod command;
 pub mod file;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod webhook;
