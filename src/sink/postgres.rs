@@ -105,7 +105,8 @@ impl Target {
         let create_table = section.boolean("create_table", false);
         let body_types = [("json", BodyType::Json), ("jsonb", BodyType::Jsonb)];
         let body_type = section.choice("body_type", &body_types, "json");
-        let example = "INSERT INTO events (id, event) VALUES ($1, $6) ON CONFLICT (id) DO NOTHING";
+        let example =
+            "INSERT INTO events (id, event) VALUES (:id, :body) ON CONFLICT (id) DO NOTHING";
         if let Some(text) = rows::own_statement(section, example) {
             return Some(Self::Statement(text));
         }

@@ -1,11 +1,14 @@
 //! What the sinks that write rows into a table share: what a row holds, and how one that the
 //! database refuses costs only itself.
 
+mod own;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::Poll;
 
+pub(super) use self::own::{own_statement, with_parameters};
 use super::{Outcome, Parcel, Refusal};
 use crate::config::Section;
 use crate::format::Format;
@@ -35,7 +38,7 @@ pub(super) enum Field {
 }
 
 impl Field {
-    /// All of them, in the order in which a statement of one's own can use them.
+    /// All of them.
     pub(super) const ALL: [Self; 7] = [
         Self::Id,
         Self::Type,
@@ -79,19 +82,6 @@ pub(super) fn columns(section: &Section<'_>) -> Columns {
         section.mistake("columns", problem, right);
     }
     columns
-}
-
-/// What comes of `sql`, a statement that takes the place of the one for `columns`.
-pub(super) fn own_statement(section: &Section<'_>, example: &str) -> Option<String> {
-    let statement = match section.has("sql") {
-        true => section.required_string("sql", example)?,
-        // The key is known all the same.
-        false => section.string("sql")?,
-    };
-    for key in ["table", "columns", "create_table"].into_iter().filter(|key| section.has(key)) {
-        section.mistake(key, "has no place beside sql, which names its own", "one of them alone");
-    }
-    Some(statement)
 }
 
 /// An event on its way into a table.

@@ -4,7 +4,7 @@ use bytes::{BufMut as _, BytesMut};
 use tokio_postgres::types::{Format, IsNull, ToSql, Type};
 use tokio_postgres::{Client, Error};
 
-use crate::sink::rows::{Columns, Field, Row};
+use crate::sink::rows::{Columns, Field, Row, with_parameters};
 
 /// The type of the body's column in a table that is made here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,8 @@ pub(super) enum BodyType {
 #[derive(Debug)]
 pub(super) struct Statement {
     pub(super) text: String,
-    parameters: Vec<(Field, Type)>,
+    /// What its parameters are, from `$1` on.
+    fields: Vec<Field>,
 }
 
 impl Statement {
@@ -37,30 +38,29 @@ impl Statement {
             values.join(", "),
             id.map(|(name, _)| quoted(name)).unwrap_or_default(),
         );
-        let parameters = columns.iter().map(|(_, field)| (*field, Type::UNKNOWN)).collect();
-        Self { text, parameters }
+        Self { text, fields: columns.iter().map(|(_, field)| *field).collect() }
     }
 
-    /// A statement of the user's own, with `$1` and so on for the fields.
+    /// A statement of the user's own, with `:id` and so on for what the row holds.
     pub(super) fn own(text: &str) -> Self {
-        let parameters = Field::ALL.into_iter().zip(1..).map(|(field, number)| {
-            // The server works out the type of what is used; what is not needs one.
-            let used = uses(text, number);
-            (field, if used { Type::UNKNOWN } else { Type::TEXT })
+        let mut fields = Vec::new();
+        let text = with_parameters(text, |field| {
+            fields.push(field);
+            format!("${}", fields.len())
         });
-        Self { text: text.to_owned(), parameters: parameters.collect() }
+        Self { text, fields }
     }
 
     /// Writes a row.
     pub(super) async fn execute(&self, client: &Client, row: &Row<'_>) -> Result<u64, Error> {
-        let texts = self.parameters.iter().map(|(field, _)| Literal(row.text(*field)));
+        let texts = self.fields.iter().map(|field| Literal(row.text(*field)));
         self.execute_with(client, &self.text, texts.collect()).await
     }
 
     /// Looks whether it could write a row: the server plans it, checks names and rights, and does
     /// nothing.
     pub(super) async fn explain(&self, client: &Client) -> Result<u64, Error> {
-        let nothing = self.parameters.iter().map(|_| Literal(None)).collect();
+        let nothing = self.fields.iter().map(|_| Literal(None)).collect();
         self.execute_with(client, &format!("EXPLAIN {}", self.text), nothing).await
     }
 
@@ -70,17 +70,13 @@ impl Statement {
         text: &str,
         literals: Vec<Literal<'_>>,
     ) -> Result<u64, Error> {
-        let types = self.parameters.iter().map(|(_, of)| of.clone());
-        let values = literals.iter().map(|literal| literal as &(dyn ToSql + Sync));
-        client.execute_typed(text, &values.zip(types).collect::<Vec<_>>()).await
+        // The server works out the types, from where the parameters stand.
+        let values: Vec<_> = literals
+            .iter()
+            .map(|literal| (literal as &(dyn ToSql + Sync), Type::UNKNOWN))
+            .collect();
+        client.execute_typed(text, &values).await
     }
-}
-
-/// Whether a statement has the parameter with this number.
-fn uses(text: &str, number: usize) -> bool {
-    let parameter = format!("${number}");
-    let mut ends = text.match_indices(&parameter).map(|(at, found)| at + found.len());
-    ends.any(|end| !text[end..].starts_with(|next: char| next.is_ascii_digit()))
 }
 
 /// What makes the table.
@@ -179,9 +175,9 @@ mod tests {
     }
 
     #[test]
-    fn an_own_statement_needs_not_use_every_field() {
-        let own = Statement::own("INSERT INTO t VALUES ($1, $6::text, $60)");
-        let used: Vec<_> = own.parameters.iter().map(|(_, of)| *of == Type::UNKNOWN).collect();
-        assert_eq!(used, [true, false, false, false, false, true, false]);
+    fn an_own_statement_uses_what_it_wants() {
+        let own = Statement::own("INSERT INTO t VALUES (:body::json, :id, :body)");
+        assert_eq!(own.text, "INSERT INTO t VALUES ($1::json, $2, $3)");
+        assert_eq!(own.fields, [Field::Body, Field::Id, Field::Body]);
     }
 }
