@@ -110,7 +110,7 @@ impl Target {
         if let Some(text) = rows::own_statement(section, example) {
             return Some(Self::Statement(text));
         }
-        if let Some(problem) = statement::flaw_of_table(&name) {
+        if let Some(problem) = rows::flaw_of_table(&name) {
             section.mistake("table", problem, "\"TABLE\" or \"SCHEMA.TABLE\"");
             return None;
         }

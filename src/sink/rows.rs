@@ -1,6 +1,7 @@
 //! What the sinks that write rows into a table share: what a row holds, and how one that the
 //! database refuses costs only itself.
 
+mod name;
 mod own;
 
 use std::collections::VecDeque;
@@ -8,6 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::Poll;
 
+pub(super) use self::name::{flaw_of_table, id_column, list, quoted, quoted_table};
 pub(super) use self::own::{own_statement, with_parameters};
 use super::{Outcome, Parcel, Refusal};
 use crate::config::Section;

@@ -2,31 +2,10 @@
 
 use std::fs;
 
-use vod_relay::event::Event;
-
+use super::rows::{event, id, relay};
 use crate::conformance::Engine as _;
 use crate::engines::postgres::{PASSWORD, Postgres};
-use crate::world::{Relay, World};
-
-/// An event of this type and task, with more in it.
-fn event(task: &str, more: &str) -> String {
-    format!(
-        r#"{{"EventType":"ProcedureStateChanged","ProcedureStateChangeEvent":{{"TaskId":"{task}","FileId":"5285890784246869930"{more}}}}}"#
-    )
-}
-
-fn id(text: &str) -> String {
-    Event::from_content(text.to_owned()).id().to_string()
-}
-
-/// The relay with this sink, and a source of a sub-application with these events in its queue.
-fn relay(world: &World, sink: &str, events: &[&str]) -> Relay {
-    for text in events {
-        world.vod.push(Some(1_500_000_001), text).unwrap();
-    }
-    let keys = "sub_app_id = 1500000001\nlease = \"6s\"\nconfirm_margin = \"1s\"\n";
-    world.config(keys, &format!("{sink}\n[relay]\nstate_dir = \"state\"\n"))
-}
+use crate::world::World;
 
 #[tokio::test]
 async fn a_row_holds_what_its_columns_say() {
