@@ -75,6 +75,10 @@ table! {
     file: crate::engines::file::File,
     command: crate::engines::command::Program,
     webhook: crate::engines::webhook::Receiver,
+    #[cfg(feature = "postgres")]
+    postgres: crate::engines::postgres::Postgres,
+    #[cfg(feature = "mysql")]
+    mysql: crate::engines::mysql::Mysql,
 }
 
 async fn what_it_takes_it_holds<E: Engine>() {

@@ -2,6 +2,12 @@
 
 mod command;
 mod file;
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod rows;
 mod webhook;
 
 use std::sync::Arc;
