@@ -6,6 +6,8 @@
 
 pub mod command;
 pub mod file;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod kind;
 pub mod stdout;
 pub mod webhook;

@@ -1,5 +1,9 @@
 //! What the conformance stories deliver to, one engine for each type of sink.
 
 pub mod command;
+#[cfg(feature = "kafka")]
+pub mod doorkeeper;
 pub mod file;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod webhook;

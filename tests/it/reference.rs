@@ -38,6 +38,8 @@ impl Table {
                 "url" => "\"https://app.example.com\"",
                 "path" => "\"/tmp/events.jsonl\"",
                 "command" => "[\"/bin/true\"]",
+                "brokers" => "[\"kafka.example.com:9092\"]",
+                "topic" => "\"vod-events\"",
                 "secret_id" | "secret_key" => "\"some\"",
                 name => panic!("{path}.{name} is required, and there is no example of it here"),
             };

@@ -1,7 +1,10 @@
 //! What each sink does with a batch, and with everything that can go wrong on its side.
 
+mod authority;
 mod command;
 mod file;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod webhook;
 
 use std::sync::Arc;
