@@ -7,7 +7,13 @@
 pub mod command;
 pub mod file;
 mod kind;
+#[cfg(any(feature = "nats", feature = "amqp"))]
+mod link;
+#[cfg(feature = "nats")]
+pub mod nats;
 pub mod stdout;
+#[cfg(any(feature = "nats", feature = "amqp"))]
+mod template;
 pub mod webhook;
 
 use std::fmt;

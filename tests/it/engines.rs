@@ -2,4 +2,6 @@
 
 pub mod command;
 pub mod file;
+#[cfg(feature = "nats")]
+pub mod nats;
 pub mod webhook;
