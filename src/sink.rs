@@ -9,7 +9,13 @@ pub mod file;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 mod kind;
+#[cfg(any(feature = "nats", feature = "amqp"))]
+mod link;
+#[cfg(feature = "nats")]
+pub mod nats;
 pub mod stdout;
+#[cfg(any(feature = "nats", feature = "amqp"))]
+mod template;
 pub mod webhook;
 
 use std::fmt;

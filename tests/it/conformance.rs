@@ -77,6 +77,8 @@ table! {
     webhook: crate::engines::webhook::Receiver,
     #[cfg(feature = "kafka")]
     kafka: crate::engines::kafka::Cluster,
+    #[cfg(feature = "nats")]
+    nats: crate::engines::nats::Nats,
 }
 
 async fn what_it_takes_it_holds<E: Engine>() {

@@ -6,4 +6,6 @@ pub mod doorkeeper;
 pub mod file;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+#[cfg(feature = "nats")]
+pub mod nats;
 pub mod webhook;

@@ -1,10 +1,11 @@
 //! What each sink does with a batch, and with everything that can go wrong on its side.
 
-mod authority;
 mod command;
 mod file;
 #[cfg(feature = "kafka")]
 mod kafka;
+#[cfg(feature = "nats")]
+mod nats;
 mod webhook;
 
 use std::sync::Arc;
@@ -31,6 +32,14 @@ fn parcel_of(content: String) -> Parcel {
 
 fn open(kind: Kind) -> Arc<dyn Sink> {
     kind.open("app").unwrap()
+}
+
+/// The sink that a configuration has under `[sinks.app]`.
+#[cfg(feature = "nats")]
+fn kind_of(sink: &str) -> Kind {
+    let text = format!("[sources.main]\nack = \"spooled\"\n[relay]\nstate_dir = \"/tmp\"\n{sink}");
+    let config = vod_relay::config::Config::parse("test", &text, &|_| None);
+    config.unwrap_or_else(|error| panic!("{error}")).sinks.remove(0).kind
 }
 
 /// Delivers one event within the deadline.

@@ -16,6 +16,7 @@ fn tables() -> Vec<(&'static str, &'static str, &'static str)> {
         ("[sources.hook]", "callback", ""),
         ("[sinks.archive]", "file", "path = \"/var/lib/vod-relay/events.jsonl\""),
         ("[sinks.script]", "command", "command = [\"/usr/local/bin/on-vod-event\", \"--quiet\"]"),
+        ("[sinks.stream]", "nats", "url = \"nats://127.0.0.1:4222\""),
         ("[sinks.print]", "stdout", ""),
         (
             "[sinks.kafka]",

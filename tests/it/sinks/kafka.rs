@@ -11,8 +11,8 @@ use vod_relay::sink::kafka::{Config, Key, Login, Mechanism};
 use vod_relay::sink::{Kind, Probed};
 use vod_relay::tls::Files;
 
-use super::authority::Authority;
 use super::{deliver, open, parcel, parcel_of, permanent, transient};
+use crate::authority::Authority;
 use crate::engines::doorkeeper::Doorkeeper;
 use crate::engines::kafka::{Cluster, Record, TOPIC};
 
@@ -192,7 +192,7 @@ async fn only_a_certificate_that_is_trusted_is_talked_to() {
     let (certificate, key) = ours.issue("127.0.0.1", ExtendedKeyUsagePurpose::ServerAuth);
     let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let server = ServerConfig::builder().with_no_client_auth();
-    let server = server.with_single_cert(vec![certificate], key).unwrap();
+    let server = server.with_single_cert(vec![certificate.der().clone()], key).unwrap();
     let door = Doorkeeper::open(Some(TlsAcceptor::from(std::sync::Arc::new(server)))).await;
     let sink = |authority: &Authority, broker: String| {
         let password = Secret::from("wrong".to_owned());
@@ -210,12 +210,13 @@ async fn only_a_certificate_that_is_trusted_is_talked_to() {
     let plain = Doorkeeper::open(None).await;
     let reason = transient(deliver(&*sink(&ours, plain.address()), parcel(1)).await);
     assert!(reason.ends_with("does this port talk TLS?"), "{reason}");
-    let missing = Files { ca_file: Some(ours.dir().join("missing.pem")), identity: None };
+    let missing =
+        Files { ca_file: Some(ours.ca_file().with_file_name("missing.pem")), identity: None };
     let error = Kind::new(Config { tls: Some(missing), ..config(vec![door.address()]) });
     let error = error.open("app").unwrap_err().to_string();
     assert!(error.starts_with("sink app: cannot read /"), "{error}");
     assert!(error.contains("missing.pem: No such file"), "{error}");
-    let key_file = Files { ca_file: Some(ours.dir().join("server.key")), identity: None };
+    let key_file = Files { ca_file: Some(ours.client_files().1), identity: None };
     let error = Kind::new(Config { tls: Some(key_file), ..config(vec![door.address()]) });
     let error = error.open("app").unwrap_err().to_string();
     assert!(error.starts_with("sink app: cannot set up Kafka: ssl.ca.location "), "{error}");
