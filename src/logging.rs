@@ -12,7 +12,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layered, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -146,6 +146,10 @@ impl Logging {
     }
 }
 
+/// Libraries that tell of what the sinks tell in words of their own, or even of what is in an event.
+/// They are heard only where the level names them.
+const QUIET: [&str; 2] = ["async_nats", "lapin"];
+
 /// What is logged.
 fn filter(log: &Log) -> Result<Targets, String> {
     let level = match level_of_environment() {
@@ -155,7 +159,9 @@ fn filter(log: &Log) -> Result<Targets, String> {
             .map_err(|error| format!("{LEVEL_VARIABLE}: {error}"))?,
         None => log.level.clone(),
     };
-    level.parse().map_err(|error| format!("log.level: {error}"))
+    let targets = level.parse::<Targets>().map_err(|error| format!("log.level: {error}"))?;
+    let quiet = QUIET.into_iter().filter(|library| !level.contains(library));
+    Ok(quiet.fold(targets, |targets, library| targets.with_target(library, LevelFilter::OFF)))
 }
 
 /// The level that the environment asks for.

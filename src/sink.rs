@@ -6,14 +6,22 @@
 
 pub mod command;
 pub mod file;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 mod kind;
+#[cfg(any(feature = "nats", feature = "amqp"))]
+mod link;
 #[cfg(feature = "mysql")]
 pub mod mysql;
+#[cfg(feature = "nats")]
+pub mod nats;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod rows;
 pub mod stdout;
+#[cfg(any(feature = "nats", feature = "amqp"))]
+mod template;
 pub mod webhook;
 
 use std::fmt;

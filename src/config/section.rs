@@ -17,6 +17,7 @@ mod scalar;
 mod secret;
 mod sign_key;
 mod tls;
+mod url;
 
 pub(super) use scalar::shown;
 

@@ -19,7 +19,8 @@ pub fn cause(error: &reqwest::Error, limit: Duration) -> String {
     root_cause(error)
 }
 
-/// What is at the bottom of an error of the network, in the same words.
+/// What is at the bottom of a failed connection, in the same words. Times that ran out are not known
+/// here.
 pub fn root_cause(error: &(dyn StdError + 'static)) -> String {
     let mut bottom = error;
     loop {

@@ -7,8 +7,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "kafka")]
+use super::kafka;
 #[cfg(feature = "mysql")]
 use super::mysql;
+#[cfg(feature = "nats")]
+use super::nats;
 #[cfg(feature = "postgres")]
 use super::postgres;
 use super::{BoxFuture, OpenError, Probed, Sink, command, file, stdout, webhook};
@@ -60,7 +64,8 @@ struct Entry {
 type ReadKind = fn(&Section<'_>) -> Option<Kind>;
 
 /// The names of all kinds, in the order in which they are told.
-const NAMES: [&str; 6] = ["stdout", "file", "webhook", "command", "postgres", "mysql"];
+const NAMES: [&str; 8] =
+    ["stdout", "file", "webhook", "command", "kafka", "nats", "postgres", "mysql"];
 
 /// The kinds that this build has: each of the others is a feature, called as the kind is.
 const KINDS: &[Entry] = &[
@@ -68,6 +73,10 @@ const KINDS: &[Entry] = &[
     Entry { name: "file", read: |section| file::Config::read(section).map(Kind::new) },
     Entry { name: "webhook", read: |section| webhook::Config::read(section).map(Kind::new) },
     Entry { name: "command", read: |section| command::Config::read(section).map(Kind::new) },
+    #[cfg(feature = "kafka")]
+    Entry { name: "kafka", read: |section| kafka::Config::read(section).map(Kind::new) },
+    #[cfg(feature = "nats")]
+    Entry { name: "nats", read: |section| nats::Config::read(section).map(Kind::new) },
     #[cfg(feature = "postgres")]
     Entry { name: "postgres", read: |section| postgres::Config::read(section).map(Kind::new) },
     #[cfg(feature = "mysql")]

@@ -75,6 +75,10 @@ table! {
     file: crate::engines::file::File,
     command: crate::engines::command::Program,
     webhook: crate::engines::webhook::Receiver,
+    #[cfg(feature = "kafka")]
+    kafka: crate::engines::kafka::Cluster,
+    #[cfg(feature = "nats")]
+    nats: crate::engines::nats::Nats,
     #[cfg(feature = "postgres")]
     postgres: crate::engines::postgres::Postgres,
     #[cfg(feature = "mysql")]

@@ -1,9 +1,15 @@
 //! What the conformance stories deliver to, one engine for each type of sink.
 
 pub mod command;
+#[cfg(feature = "kafka")]
+pub mod doorkeeper;
 pub mod file;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 #[cfg(feature = "mysql")]
 pub mod mysql;
+#[cfg(feature = "nats")]
+pub mod nats;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod webhook;

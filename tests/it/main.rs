@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "nothing is outside of a test program")]
 #![expect(clippy::unwrap_used, reason = "clippy's exception for tests leaves out their helpers")]
 
+mod authority;
 mod config;
 mod conformance;
 mod corpus;

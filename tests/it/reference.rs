@@ -35,9 +35,12 @@ impl Table {
             let value = match key.name.as_str() {
                 name if kind.is_some_and(|(key, _)| key == name) => continue,
                 _ if key.default != "required" => continue,
+                "url" if kind == Some(("type", "nats")) => "\"nats://127.0.0.1:4222\"",
                 "url" => "\"https://app.example.com\"",
                 "path" => "\"/tmp/events.jsonl\"",
                 "command" => "[\"/bin/true\"]",
+                "brokers" => "[\"kafka.example.com:9092\"]",
+                "topic" => "\"vod-events\"",
                 "secret_id" | "secret_key" => "\"some\"",
                 name => panic!("{path}.{name} is required, and there is no example of it here"),
             };

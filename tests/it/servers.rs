@@ -129,6 +129,13 @@ impl Server {
         .await;
     }
 
+    /// Sends it a signal, such as STOP.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().unwrap();
+        assert!(sent.success(), "kill -s {name} {pid}");
+    }
+
     /// Ends it as SIGKILL does.
     pub fn kill(mut self) {
         self.end();

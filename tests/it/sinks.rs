@@ -2,8 +2,12 @@
 
 mod command;
 mod file;
+#[cfg(feature = "kafka")]
+mod kafka;
 #[cfg(feature = "mysql")]
 mod mysql;
+#[cfg(feature = "nats")]
+mod nats;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -34,6 +38,14 @@ fn parcel_of(content: String) -> Parcel {
 
 fn open(kind: Kind) -> Arc<dyn Sink> {
     kind.open("app").unwrap()
+}
+
+/// The sink that a configuration has under `[sinks.app]`.
+#[cfg(feature = "nats")]
+fn kind_of(sink: &str) -> Kind {
+    let text = format!("[sources.main]\nack = \"spooled\"\n[relay]\nstate_dir = \"/tmp\"\n{sink}");
+    let config = vod_relay::config::Config::parse("test", &text, &|_| None);
+    config.unwrap_or_else(|error| panic!("{error}")).sinks.remove(0).kind
 }
 
 /// Delivers one event within the deadline.

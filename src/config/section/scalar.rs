@@ -4,12 +4,10 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use reqwest::Url;
 use toml::de::DeValue;
 
 use super::super::spelling::{closest, quoted};
 use super::Section;
-use crate::secret::MASK;
 
 /// The largest whole number that TOML can write.
 const LARGEST: u64 = i64::MAX as u64;
@@ -196,36 +194,6 @@ impl Section<'_> {
         value
     }
 
-    /// An address with one of the given schemes. Without a default the key must be there.
-    pub fn url(&self, key: &str, default: Option<&str>, schemes: &[&str]) -> Option<Url> {
-        let scheme = schemes.first().unwrap_or(&"https");
-        let right = match default {
-            Some(default) => format!("for example \"{default}\""),
-            None => format!("for example \"{scheme}://host.example.com/path\""),
-        };
-        let known = self.value(key).is_some();
-        let Some(text) = self.text(key).or_else(|| default.map(str::to_owned)) else {
-            if !known {
-                self.missing(key, &right);
-            }
-            return None;
-        };
-        // The text is not quoted: it may hold a password or a token.
-        let problem = match Url::parse(&text) {
-            Ok(url) if !schemes.contains(&url.scheme()) => {
-                format!("has a scheme other than {}", schemes.join(" or "))
-            }
-            Ok(url) if !url.has_host() => "has no host".to_owned(),
-            Ok(url) => {
-                self.effective(key, masked(&url));
-                return Some(url);
-            }
-            Err(error) => format!("is not a URL: {error}"),
-        };
-        self.mistake(key, &problem, &right);
-        None
-    }
-
     /// A whole number as a number, or as text, which is all that a variable can give.
     fn number(&self, key: &str, right: &str) -> Option<u64> {
         match self.value(key)? {
@@ -255,30 +223,6 @@ impl Section<'_> {
 /// A duration as the configuration writes it.
 pub(in crate::config) fn shown(time: Duration) -> String {
     humantime::format_duration(time).to_string()
-}
-
-/// The URL without what may be secret in it: the password, a user name that stands alone (some
-/// services take a token there), and the values of the query.
-fn masked(url: &Url) -> String {
-    let mut masked = url.clone();
-    // These fail only for URLs without a host, which have nothing to mask.
-    if url.password().is_some() {
-        let _ = masked.set_password(Some(MASK));
-    } else if !url.username().is_empty() {
-        let _ = masked.set_username(MASK);
-    }
-    if url.query().is_some() {
-        let pairs = url.query().unwrap_or_default().split('&');
-        let pairs = pairs.map(|pair| match pair.split_once('=') {
-            Some((name, _)) => format!("{name}={MASK}"),
-            None => MASK.to_owned(),
-        });
-        masked.set_query(Some(&pairs.collect::<Vec<_>>().join("&")));
-    }
-    let bare = masked.path() == "/" && masked.query().is_none() && masked.fragment().is_none();
-    let text = masked.as_str();
-    // As people write it.
-    if bare { text.trim_end_matches('/') } else { text }.to_owned()
 }
 
 #[cfg(test)]
@@ -419,38 +363,6 @@ mod tests {
             ("k = []", "is a list"),
         ] {
             assert_eq!(get(keys), (None, format!("2:5: sinks.app.k: {problem} {right}")));
-        }
-    }
-
-    #[test]
-    fn addresses() {
-        let get = |keys: &str| read(keys, |s| s.url("k", None, &["https", "http"]));
-        assert_eq!(get("k = 'https://a.example'").0.unwrap().as_str(), "https://a.example/");
-        let right = "(for example \"https://host.example.com/path\")";
-        for (keys, problem) in [
-            ("k = 'ftp://a.example'", "has a scheme other than https or http"),
-            ("k = 'a.example/path'", "is not a URL: relative URL without a base"),
-            ("k = ''", "is not a URL: relative URL without a base"),
-            ("k = 'https://'", "is not a URL: empty host"),
-            ("k = 'https://a b/'", "is not a URL: invalid international domain name"),
-        ] {
-            assert_eq!(get(keys), (None, format!("2:5: sinks.app.k: {problem} {right}")));
-        }
-        assert_eq!(get(""), (None, format!("1:1: sinks.app.k: is missing {right}")));
-    }
-
-    #[test]
-    fn what_may_be_secret_in_an_address_is_masked() {
-        for (written, shown) in [
-            ("https://a.example", "https://a.example"),
-            ("https://a.example/hook/", "https://a.example/hook/"),
-            ("https://me:hunter2@a.example/x", "https://me:********@a.example/x"),
-            ("https://token@a.example/x", "https://********@a.example/x"),
-            ("https://a.example/?key=abc&b", "https://a.example/?key=********&********"),
-        ] {
-            let keys = format!("k = '{written}'");
-            let shown = format!("k = \"{shown}\"\n");
-            assert_eq!(effective(&keys, |s| s.url("k", None, &["https"])), shown);
         }
     }
 

@@ -16,7 +16,13 @@ fn tables() -> Vec<(&'static str, &'static str, &'static str)> {
         ("[sources.hook]", "callback", ""),
         ("[sinks.archive]", "file", "path = \"/var/lib/vod-relay/events.jsonl\""),
         ("[sinks.script]", "command", "command = [\"/usr/local/bin/on-vod-event\", \"--quiet\"]"),
+        ("[sinks.stream]", "nats", "url = \"nats://127.0.0.1:4222\""),
         ("[sinks.print]", "stdout", ""),
+        (
+            "[sinks.kafka]",
+            "kafka",
+            "brokers = [\"kafka-1.example.com:9092\"]\ntopic = \"vod-events\"",
+        ),
     ];
     tables.into_iter().filter(|(_, kind, _)| sink::left_out().all(|name| name != *kind)).collect()
 }
