@@ -1,6 +1,7 @@
 //! A few connections, made when they are wanted and kept while they serve.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -140,9 +141,13 @@ impl Pool {
                 self.server()
             )));
         };
-        let (client, connection) = connected.map_err(|error| self.failure(&error))?;
-        // What ends it, the client's calls report.
-        let task = tokio::spawn(async move { drop(connection.await) }).abort_handle();
+        let (client, mut connection) = connected.map_err(|error| self.failure(&error))?;
+        // What ends it, the client's calls report. What the server only wants to be noticed is not for
+        // the log: it may be said for each row.
+        let drive = async move {
+            while let Some(Ok(_)) = poll_fn(|context| connection.poll_message(context)).await {}
+        };
+        let task = tokio::spawn(drive).abort_handle();
         Ok(Connection { client, end: End { task, is_lent: false } })
     }
 

@@ -179,3 +179,17 @@ impl Sink for Mysql {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::fixture::read;
+
+    #[tokio::test]
+    async fn nothing_shows_a_secret() {
+        let config = read("url = 'mysql://a:hunter2@h/vod'", Config::read).0.unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+        let sink = config.open("app").unwrap();
+        assert!(!format!("{sink:?}").contains("hunter2"), "{sink:?}");
+    }
+}

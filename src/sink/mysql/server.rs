@@ -134,12 +134,12 @@ impl Server {
     ///
     /// A file cannot be read.
     pub(super) fn opts(&self, patience: Duration) -> Result<Opts, String> {
+        let seconds = patience.as_secs().max(1);
         // The mode is strict, and what a user's own SQL sees does not depend on the server's.
         let setup = format!(
             "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', \
              SESSION time_zone = '+00:00', SESSION autocommit = 1, \
-             SESSION innodb_lock_wait_timeout = {}",
-            patience.as_secs().max(1)
+             SESSION innodb_lock_wait_timeout = {seconds}, SESSION lock_wait_timeout = {seconds}"
         );
         let builder = OptsBuilder::default()
             .ip_or_hostname(&*self.host)

@@ -17,6 +17,8 @@ fn tables() -> Vec<(&'static str, &'static str, &'static str)> {
         ("[sinks.archive]", "file", "path = \"/var/lib/vod-relay/events.jsonl\""),
         ("[sinks.script]", "command", "command = [\"/usr/local/bin/on-vod-event\", \"--quiet\"]"),
         ("[sinks.stream]", "nats", "url = \"nats://127.0.0.1:4222\""),
+        ("[sinks.db]", "postgres", "url = \"postgres://vod_relay@db.example.com/vod\""),
+        ("[sinks.maria]", "mysql", "url = \"mysql://vod_relay@db.example.com/vod\""),
         ("[sinks.print]", "stdout", ""),
         (
             "[sinks.kafka]",
@@ -47,10 +49,11 @@ pub(crate) fn active() -> String {
     EXAMPLE.to_owned()
 }
 
-/// The example with every key that is commented out, but for the names of files that are not there.
+/// The example with every key that is commented out, but for the names of files that are not there,
+/// and for statements, which take the place of tables.
 pub(crate) fn uncommented() -> String {
     let lines = EXAMPLE.lines().map(|line| match commented_out(line) {
-        Some(key) if !key.contains("_file =") && !key.contains("_files =") => key,
+        Some(key) if ["_file =", "_files =", "sql ="].iter().all(|no| !key.contains(no)) => key,
         _ => line,
     });
     of_this_build(&lines.collect::<Vec<_>>().join("\n"))

@@ -76,11 +76,16 @@ impl Mysql {
         format!("[sinks.app]\ntype = \"mysql\"\nurl = \"{}\"\n{keys}\n", self.url(""))
     }
 
-    /// Runs statements as the server's root, and gives the rows of the last as texts.
-    pub async fn query(&self, sql: &str) -> Result<Vec<Vec<String>>, Error> {
+    /// A connection of the server's root.
+    pub async fn connect(&self) -> Result<Conn, Error> {
         let socket = self.dir.path().join("socket").to_str().unwrap().to_owned();
         let opts = OptsBuilder::default().socket(Some(socket)).user(Some("root"));
-        let mut conn = Conn::new(opts.db_name(Some("vod"))).await?;
+        Conn::new(opts.db_name(Some("vod"))).await
+    }
+
+    /// Runs statements as the server's root, and gives the rows of the last as texts.
+    pub async fn query(&self, sql: &str) -> Result<Vec<Vec<String>>, Error> {
+        let mut conn = self.connect().await?;
         let mut rows = Vec::new();
         for statement in sql.split(";\n") {
             rows = conn.query::<Row, _>(statement).await?;

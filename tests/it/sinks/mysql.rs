@@ -2,10 +2,12 @@
 
 use std::fs;
 
+use mysql_async::prelude::Queryable as _;
+
 use super::rows::{event, id, relay};
 use crate::conformance::Engine as _;
 use crate::engines::mysql::{Mysql, PASSWORD};
-use crate::world::World;
+use crate::world::{World, unstuck};
 
 #[tokio::test]
 async fn a_row_holds_what_its_columns_say() {
@@ -139,6 +141,33 @@ async fn rows_that_are_refused_cost_only_themselves() {
     assert_eq!(letters.stdout.matches("another unique key").count(), 1, "{letters:?}");
     let rows = server.query("SELECT id FROM files").await.unwrap();
     assert!(rows.len() == 1 && !letters.stdout.contains(&rows[0][0]), "{letters:?}");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_lock_leaves_nothing_behind() {
+    let Some(server) = Mysql::start().await else { return };
+    server
+        .query("CREATE TABLE vod_events (id varchar(50) PRIMARY KEY, body longtext)")
+        .await
+        .unwrap();
+    let mut locking = server.connect().await.unwrap();
+    locking.query_drop("LOCK TABLES vod_events WRITE").await.unwrap();
+    let world = World::new().await;
+    let keys = format!(
+        "password = \"{PASSWORD}\"\ncolumns = {{ id = 'id', body = 'body' }}\ntimeout = \"1s\""
+    );
+    world.push(20);
+    let relay = world.config("", &server.sink_with(&keys)).start();
+    relay.says("not delivered").await;
+    locking.query_drop("UNLOCK TABLES").await.unwrap();
+    world.until_confirmed(20).await;
+    let ended = relay.stop().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(server.query("SELECT count(*) FROM vod_events").await.unwrap(), [["20"]]);
+    // A session that its relay has given up ends with the wait that it was in.
+    let left = "SELECT count(*) FROM information_schema.processlist WHERE user = 'relay'";
+    let gone = async { while server.query(left).await.unwrap() != [["0"]] {} };
+    unstuck("sessions stay behind", gone).await;
 }
 
 #[tokio::test]

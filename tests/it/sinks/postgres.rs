@@ -176,6 +176,29 @@ async fn a_commit_is_on_disk_and_has_an_end_of_its_own() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_lock_leaves_nothing_behind() {
+    let Some(server) = Postgres::start().await else { return };
+    server.query("CREATE TABLE vod_events (id text PRIMARY KEY, body json)").await.unwrap();
+    let (locking, _) = server.connect().await.unwrap();
+    locking.batch_execute("BEGIN; LOCK TABLE vod_events").await.unwrap();
+    let world = World::new().await;
+    let sink = server.sink_with(&format!(
+        "password = \"{PASSWORD}\"\ncolumns = {{ id = \"id\", body = \"body\" }}\ntimeout = \"1s\""
+    ));
+    world.push(20);
+    let relay = world.config("", &sink).start();
+    relay.says("not delivered").await;
+    // One waits at the most, for the try that is under way.
+    let waiting = "SELECT count(*) <= 4 FROM pg_stat_activity WHERE application_name = 'vod-relay'";
+    assert_eq!(server.query(waiting).await.unwrap(), [["t"]]);
+    locking.batch_execute("COMMIT").await.unwrap();
+    world.until_confirmed(20).await;
+    let ended = relay.stop().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(server.query("SELECT count(*) FROM vod_events").await.unwrap(), [["20"]]);
+}
+
+#[tokio::test]
 async fn tls_trusts_whom_it_is_told_to_trust() {
     let ca = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
