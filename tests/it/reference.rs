@@ -35,6 +35,7 @@ impl Table {
             let value = match key.name.as_str() {
                 name if kind.is_some_and(|(key, _)| key == name) => continue,
                 _ if key.default != "required" => continue,
+                "url" if kind == Some(("type", "mqtt")) => "\"mqtt://mqtt.example.com\"",
                 "url" if kind == Some(("type", "nats")) => "\"nats://127.0.0.1:4222\"",
                 "url" => "\"https://app.example.com\"",
                 "path" => "\"/tmp/events.jsonl\"",

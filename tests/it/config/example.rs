@@ -18,6 +18,7 @@ fn tables() -> Vec<(&'static str, &'static str, &'static str)> {
         ("[sinks.script]", "command", "command = [\"/usr/local/bin/on-vod-event\", \"--quiet\"]"),
         ("[sinks.stream]", "nats", "url = \"nats://127.0.0.1:4222\""),
         ("[sinks.print]", "stdout", ""),
+        ("[sinks.devices]", "mqtt", "url = \"mqtt://mqtt.example.com\""),
         (
             "[sinks.kafka]",
             "kafka",

