@@ -148,7 +148,7 @@ impl Logging {
 
 /// Libraries that tell of what the sinks tell in words of their own, or even of what is in an event.
 /// They are heard only where the level names them.
-const QUIET: [&str; 2] = ["async_nats", "lapin"];
+const QUIET: [&str; 5] = ["async_nats", "lapin", "rdkafka", "rumqttc", "rumqttc_core"];
 
 /// What is logged.
 fn filter(log: &Log) -> Result<Targets, String> {

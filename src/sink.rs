@@ -9,8 +9,10 @@ pub mod file;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 mod kind;
-#[cfg(any(feature = "nats", feature = "amqp"))]
+#[cfg(any(feature = "nats", feature = "amqp", feature = "mqtt"))]
 mod link;
+#[cfg(feature = "mqtt")]
+pub mod mqtt;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 #[cfg(feature = "nats")]
@@ -20,7 +22,7 @@ pub mod postgres;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod rows;
 pub mod stdout;
-#[cfg(any(feature = "nats", feature = "amqp"))]
+#[cfg(any(feature = "nats", feature = "amqp", feature = "mqtt"))]
 mod template;
 pub mod webhook;
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 #[cfg(feature = "kafka")]
 use super::kafka;
+#[cfg(feature = "mqtt")]
+use super::mqtt;
 #[cfg(feature = "mysql")]
 use super::mysql;
 #[cfg(feature = "nats")]
@@ -64,8 +66,8 @@ struct Entry {
 type ReadKind = fn(&Section<'_>) -> Option<Kind>;
 
 /// The names of all kinds, in the order in which they are told.
-const NAMES: [&str; 8] =
-    ["stdout", "file", "webhook", "command", "kafka", "nats", "postgres", "mysql"];
+const NAMES: [&str; 9] =
+    ["stdout", "file", "webhook", "command", "kafka", "nats", "postgres", "mysql", "mqtt"];
 
 /// The kinds that this build has: each of the others is a feature, called as the kind is.
 const KINDS: &[Entry] = &[
@@ -81,6 +83,8 @@ const KINDS: &[Entry] = &[
     Entry { name: "postgres", read: |section| postgres::Config::read(section).map(Kind::new) },
     #[cfg(feature = "mysql")]
     Entry { name: "mysql", read: |section| mysql::Config::read(section).map(Kind::new) },
+    #[cfg(feature = "mqtt")]
+    Entry { name: "mqtt", read: |section| mqtt::Config::read(section).map(Kind::new) },
 ];
 
 /// The names of the kinds that this build has.

@@ -83,6 +83,8 @@ table! {
     postgres: crate::engines::postgres::Postgres,
     #[cfg(feature = "mysql")]
     mysql: crate::engines::mysql::Mysql,
+    #[cfg(feature = "mqtt")]
+    mqtt: crate::engines::mqtt::Mosquitto,
 }
 
 async fn what_it_takes_it_holds<E: Engine>() {

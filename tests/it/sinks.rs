@@ -4,6 +4,8 @@ mod command;
 mod file;
 #[cfg(feature = "kafka")]
 mod kafka;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 #[cfg(feature = "mysql")]
 mod mysql;
 #[cfg(feature = "nats")]
@@ -41,7 +43,7 @@ fn open(kind: Kind) -> Arc<dyn Sink> {
 }
 
 /// The sink that a configuration has under `[sinks.app]`.
-#[cfg(feature = "nats")]
+#[cfg(any(feature = "nats", feature = "mqtt"))]
 fn kind_of(sink: &str) -> Kind {
     let text = format!("[sources.main]\nack = \"spooled\"\n[relay]\nstate_dir = \"/tmp\"\n{sink}");
     let config = vod_relay::config::Config::parse("test", &text, &|_| None);

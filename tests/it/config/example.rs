@@ -20,6 +20,7 @@ fn tables() -> Vec<(&'static str, &'static str, &'static str)> {
         ("[sinks.db]", "postgres", "url = \"postgres://vod_relay@db.example.com/vod\""),
         ("[sinks.maria]", "mysql", "url = \"mysql://vod_relay@db.example.com/vod\""),
         ("[sinks.print]", "stdout", ""),
+        ("[sinks.devices]", "mqtt", "url = \"mqtt://mqtt.example.com\""),
         (
             "[sinks.kafka]",
             "kafka",
