@@ -77,6 +77,8 @@ table! {
     webhook: crate::engines::webhook::Receiver,
     #[cfg(feature = "nats")]
     nats: crate::engines::nats::Nats,
+    #[cfg(feature = "amqp")]
+    amqp: crate::engines::amqp::Rabbit,
 }
 
 async fn what_it_takes_it_holds<E: Engine>() {

@@ -1,14 +1,20 @@
 //! What each sink does with a batch, and with everything that can go wrong on its side.
 
+#[cfg(feature = "amqp")]
+mod amqp;
 mod command;
 mod file;
 #[cfg(feature = "nats")]
 mod nats;
+#[cfg(any(feature = "nats", feature = "amqp"))]
+mod servers;
 mod webhook;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+#[cfg(any(feature = "nats", feature = "amqp"))]
+use self::servers::{deliver_all, failing, kind_of, large};
 use vod_relay::event::Event;
 use vod_relay::sink::{Kind, Outcome, Parcel, Refusal, Sink};
 
@@ -30,14 +36,6 @@ fn parcel_of(content: String) -> Parcel {
 
 fn open(kind: Kind) -> Arc<dyn Sink> {
     kind.open("app").unwrap()
-}
-
-/// The sink that a configuration has under `[sinks.app]`.
-#[cfg(feature = "nats")]
-fn kind_of(sink: &str) -> Kind {
-    let text = format!("[sources.main]\nack = \"spooled\"\n[relay]\nstate_dir = \"/tmp\"\n{sink}");
-    let config = vod_relay::config::Config::parse("test", &text, &|_| None);
-    config.unwrap_or_else(|error| panic!("{error}")).sinks.remove(0).kind
 }
 
 /// Delivers one event within the deadline.

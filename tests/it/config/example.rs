@@ -17,6 +17,7 @@ fn tables() -> Vec<(&'static str, &'static str, &'static str)> {
         ("[sinks.archive]", "file", "path = \"/var/lib/vod-relay/events.jsonl\""),
         ("[sinks.script]", "command", "command = [\"/usr/local/bin/on-vod-event\", \"--quiet\"]"),
         ("[sinks.stream]", "nats", "url = \"nats://127.0.0.1:4222\""),
+        ("[sinks.rabbit]", "amqp", "url = \"amqp://127.0.0.1:5672\"\nrouting_key = \"vod-events\""),
         ("[sinks.print]", "stdout", ""),
     ];
     tables.into_iter().filter(|(_, kind, _)| sink::left_out().all(|name| name != *kind)).collect()

@@ -375,7 +375,7 @@ fn in_a_sink() {
     );
     assert_eq!(
         mistakes("[sources.main]\n[sinks.app]\n"),
-        "2:1: sinks.app.type: is missing (one of \"stdout\", \"file\", \"webhook\", \"command\")"
+        "2:1: sinks.app.type: is missing (one of \"stdout\", \"file\", \"webhook\", \"command\", \"nats\", \"amqp\")"
     );
 }
 
