@@ -4,6 +4,8 @@
 //! handles or other sinks; `lane.rs` brings those. Each sink's module opens with `# Delivered when`,
 //! the condition that makes an event count as delivered.
 
+#[cfg(feature = "amqp")]
+pub mod amqp;
 pub mod command;
 pub mod file;
 #[cfg(feature = "kafka")]

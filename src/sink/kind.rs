@@ -7,6 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "amqp")]
+use super::amqp;
 #[cfg(feature = "kafka")]
 use super::kafka;
 #[cfg(feature = "mqtt")]
@@ -66,8 +68,10 @@ struct Entry {
 type ReadKind = fn(&Section<'_>) -> Option<Kind>;
 
 /// The names of all kinds, in the order in which they are told.
-const NAMES: [&str; 9] =
-    ["stdout", "file", "webhook", "command", "kafka", "nats", "postgres", "mysql", "mqtt"];
+const NAMES: [&str; 11] = [
+    "stdout", "file", "webhook", "command", "kafka", "nats", "amqp", "redis", "postgres", "mysql",
+    "mqtt",
+];
 
 /// The kinds that this build has: each of the others is a feature, called as the kind is.
 const KINDS: &[Entry] = &[
@@ -79,6 +83,8 @@ const KINDS: &[Entry] = &[
     Entry { name: "kafka", read: |section| kafka::Config::read(section).map(Kind::new) },
     #[cfg(feature = "nats")]
     Entry { name: "nats", read: |section| nats::Config::read(section).map(Kind::new) },
+    #[cfg(feature = "amqp")]
+    Entry { name: "amqp", read: |section| amqp::Config::read(section).map(Kind::new) },
     #[cfg(feature = "postgres")]
     Entry { name: "postgres", read: |section| postgres::Config::read(section).map(Kind::new) },
     #[cfg(feature = "mysql")]

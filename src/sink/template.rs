@@ -8,7 +8,7 @@ use crate::event::Event;
 const TYPE: &str = "{type}";
 
 /// The most characters of what is filled in. VOD's longest type has half as many.
-const VALUE_MAX: usize = 64;
+pub(super) const VALUE_MAX: usize = 64;
 
 /// A text in which every `{type}` is the event's type.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -85,6 +85,8 @@ table! {
     mysql: crate::engines::mysql::Mysql,
     #[cfg(feature = "mqtt")]
     mqtt: crate::engines::mqtt::Mosquitto,
+    #[cfg(feature = "amqp")]
+    amqp: crate::engines::amqp::Rabbit,
 }
 
 async fn what_it_takes_it_holds<E: Engine>() {

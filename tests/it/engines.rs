@@ -1,5 +1,7 @@
 //! What the conformance stories deliver to, one engine for each type of sink.
 
+#[cfg(feature = "amqp")]
+pub mod amqp;
 pub mod command;
 #[cfg(feature = "kafka")]
 pub mod doorkeeper;

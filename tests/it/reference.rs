@@ -44,6 +44,7 @@ impl Table {
                     Some(("type", "redis")) => "\"redis://127.0.0.1\"",
                     _ => "\"https://app.example.com\"",
                 },
+                "routing_key" => "\"vod-events\"",
                 "path" => "\"/tmp/events.jsonl\"",
                 "command" => "[\"/bin/true\"]",
                 "brokers" => "[\"kafka.example.com:9092\"]",

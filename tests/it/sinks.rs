@@ -1,5 +1,7 @@
 //! What each sink does with a batch, and with everything that can go wrong on its side.
 
+#[cfg(feature = "amqp")]
+mod amqp;
 mod command;
 mod file;
 #[cfg(feature = "kafka")]
@@ -14,6 +16,8 @@ mod nats;
 mod postgres;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod rows;
+#[cfg(any(feature = "nats", feature = "amqp", feature = "mqtt"))]
+mod servers;
 mod webhook;
 
 use std::sync::Arc;
@@ -40,14 +44,6 @@ fn parcel_of(content: String) -> Parcel {
 
 fn open(kind: Kind) -> Arc<dyn Sink> {
     kind.open("app").unwrap()
-}
-
-/// The sink that a configuration has under `[sinks.app]`.
-#[cfg(any(feature = "nats", feature = "mqtt"))]
-fn kind_of(sink: &str) -> Kind {
-    let text = format!("[sources.main]\nack = \"spooled\"\n[relay]\nstate_dir = \"/tmp\"\n{sink}");
-    let config = vod_relay::config::Config::parse("test", &text, &|_| None);
-    config.unwrap_or_else(|error| panic!("{error}")).sinks.remove(0).kind
 }
 
 /// Delivers one event within the deadline.

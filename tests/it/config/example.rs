@@ -19,6 +19,7 @@ fn tables() -> Vec<(&'static str, &'static str, &'static str)> {
         ("[sinks.stream]", "nats", "url = \"nats://127.0.0.1:4222\""),
         ("[sinks.db]", "postgres", "url = \"postgres://vod_relay@db.example.com/vod\""),
         ("[sinks.maria]", "mysql", "url = \"mysql://vod_relay@db.example.com/vod\""),
+        ("[sinks.rabbit]", "amqp", "url = \"amqp://127.0.0.1:5672\"\nrouting_key = \"vod-events\""),
         ("[sinks.print]", "stdout", ""),
         ("[sinks.devices]", "mqtt", "url = \"mqtt://mqtt.example.com\""),
         (

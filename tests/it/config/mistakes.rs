@@ -373,7 +373,11 @@ fn in_a_sink() {
             ),
         ],
     );
-        "2:1: sinks.app.type: is missing (one of \"stdout\", \"file\", \"webhook\", \"command\", \"kafka\", \"nats\", \"amqp\", \"redis\", \"postgres\", \"mysql\", \"mqtt\")"
+    assert_eq!(
+        mistakes("[sources.main]\n[sinks.app]\n"),
+        "2:1: sinks.app.type: is missing (one of \"stdout\", \"file\", \"webhook\", \"command\", \"kafka\", \
+         \"nats\", \"amqp\", \"redis\", \"postgres\", \"mysql\", \"mqtt\")"
+    );
 }
 
 #[test]

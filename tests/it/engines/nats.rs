@@ -55,7 +55,6 @@ impl Nats {
         command.arg("-c").arg(self.dir.path().join("nats.conf"));
         let mut server = Server::spawn(&command, &self.dir.path().join("nats.log"));
         server.listens(self.port).await;
-        server.says("Server is ready").await;
         self.server = Some(server);
     }
 

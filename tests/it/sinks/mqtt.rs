@@ -5,7 +5,8 @@ use rcgen::ExtendedKeyUsagePurpose;
 use serde_json::json;
 use vod_relay::sink::{Probed, Sink};
 
-use super::{deliver, kind_of, open, parcel, parcel_of, permanent, transient};
+use super::servers::kind_of;
+use super::{deliver, open, parcel, parcel_of, permanent, transient};
 use crate::authority::Authority;
 use crate::conformance::Engine as _;
 use crate::engines::mqtt::{Mosquitto, PACKET_MAX};

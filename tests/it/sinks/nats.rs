@@ -3,9 +3,10 @@ use std::sync::Arc;
 use rcgen::ExtendedKeyUsagePurpose;
 use serde_json::json;
 use vod_relay::exit;
-use vod_relay::sink::{Kind, Outcome, Parcel, Probed, Sink};
+use vod_relay::sink::{Kind, Outcome, Probed, Sink};
 
-use super::{deliver, kind_of, open, parcel, parcel_of, permanent, transient};
+use super::servers::{deliver_all, failing, kind_of, large};
+use super::{deliver, open, parcel, permanent, transient};
 use crate::authority::Authority;
 use crate::engines::nats::{MAX_PAYLOAD, Nats};
 
@@ -19,24 +20,6 @@ fn kind(nats: &Nats, scheme: &str, more: &str) -> Kind {
 
 fn sink(nats: &Nats, more: &str) -> Arc<dyn Sink> {
     open(kind(nats, "nats", more))
-}
-
-/// Delivers a batch within the deadline.
-async fn deliver_all(sink: &dyn Sink, batch: &[Parcel]) -> Vec<Outcome> {
-    tokio::time::timeout(super::DEADLINE, sink.deliver(batch)).await.unwrap()
-}
-
-/// An event of so many bytes and some more.
-fn large(bytes: usize) -> Parcel {
-    let long = "x".repeat(bytes);
-    parcel_of(format!(r#"{{"EventType":"FileDeleted","FileDeleteEvent":{{"Text":"{long}"}}}}"#))
-}
-
-fn failing(probed: Probed) -> (String, String, u8) {
-    match probed {
-        Probed::Failing { found, mend, code } => (found, mend, code),
-        other => panic!("not failing: {other:?}"),
-    }
 }
 
 #[tokio::test]
