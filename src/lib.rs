@@ -10,7 +10,7 @@
 //! * Words, without any input or output: [`time`], [`retry`], [`quiet`], [`secret`], [`sign_key`], [`exit`],
 //!   [`json`], [`crash`], [`event`], [`legacy`], [`application`], [`mod@format`], [`route`],
 //!   [`metrics`], [`progress`].
-//! * Edges, each to one outside thing: [`http`], [`tls`], [`tencent`], [`sink`], [`store`].
+//! * Edges, each to one outside thing: [`http`], [`tls`], [`mod@redis`], [`tencent`], [`sink`], [`store`].
 //! * Events under way: [`flight`] until they are settled, [`ledger`] once they are.
 //! * Delivery: a [`lane`] for each sink.
 //! * What leads to the lanes: [`fanout`] from the sources, [`spool`] from local disk.
@@ -42,6 +42,8 @@ pub mod logging;
 pub mod metrics;
 pub mod progress;
 pub mod quiet;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod relay;
 pub mod retry;
 pub mod route;

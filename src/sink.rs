@@ -7,6 +7,8 @@
 pub mod command;
 pub mod file;
 mod kind;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod stdout;
 pub mod webhook;
 

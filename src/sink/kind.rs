@@ -7,6 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "redis")]
+use super::redis;
 use super::{BoxFuture, OpenError, Probed, Sink, command, file, stdout, webhook};
 use crate::config::Section;
 
@@ -56,7 +58,7 @@ struct Entry {
 type ReadKind = fn(&Section<'_>) -> Option<Kind>;
 
 /// The names of all kinds, in the order in which they are told.
-const NAMES: [&str; 4] = ["stdout", "file", "webhook", "command"];
+const NAMES: [&str; 5] = ["stdout", "file", "webhook", "command", "redis"];
 
 /// The kinds that this build has: each of the others is a feature, called as the kind is.
 const KINDS: &[Entry] = &[
@@ -64,6 +66,8 @@ const KINDS: &[Entry] = &[
     Entry { name: "file", read: |section| file::Config::read(section).map(Kind::new) },
     Entry { name: "webhook", read: |section| webhook::Config::read(section).map(Kind::new) },
     Entry { name: "command", read: |section| command::Config::read(section).map(Kind::new) },
+    #[cfg(feature = "redis")]
+    Entry { name: "redis", read: |section| redis::Config::read(section).map(Kind::new) },
 ];
 
 /// The names of the kinds that this build has.

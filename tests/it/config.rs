@@ -19,7 +19,9 @@ const MINIMAL: &str = "[sources.main]\n[sinks.app]\ntype = \"stdout\"\n";
 fn variables(name: &str) -> Option<String> {
     match name {
         "VOD_SECRET_ID" => Some("AKIDexample".to_owned()),
-        "VOD_SECRET_KEY" | "APP_TOKEN" | "ADMIN_TOKEN" => Some(secrets::SENTINEL.to_owned()),
+        "VOD_SECRET_KEY" | "APP_TOKEN" | "ADMIN_TOKEN" | "REDIS_PASSWORD" => {
+            Some(secrets::SENTINEL.to_owned())
+        }
         "VOD_SIGN_KEY" => Some(secrets::SIGN_KEY.to_owned()),
         "APP_SIGNING_SECRET" => Some(secrets::SIGNING_SECRET.to_owned()),
         // What a variable holds cannot change the structure of the file.
@@ -128,7 +130,9 @@ fn the_effective_configuration_is_the_same_configuration() {
         let again = parse(&again).unwrap();
         assert_eq!(again.effective(), config.effective());
         let masked = |name: &str| match name {
-            "VOD_SECRET_KEY" | "APP_TOKEN" | "ADMIN_TOKEN" => Some("********".to_owned()),
+            "VOD_SECRET_KEY" | "APP_TOKEN" | "ADMIN_TOKEN" | "REDIS_PASSWORD" => {
+                Some("********".to_owned())
+            }
             name => variables(name),
         };
         let mut expected = Config::parse("config.toml", &text, &masked).unwrap();

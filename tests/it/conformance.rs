@@ -75,6 +75,8 @@ table! {
     file: crate::engines::file::File,
     command: crate::engines::command::Program,
     webhook: crate::engines::webhook::Receiver,
+    #[cfg(feature = "redis")]
+    redis: crate::engines::redis::Redis,
 }
 
 async fn what_it_takes_it_holds<E: Engine>() {

@@ -2,4 +2,6 @@
 
 pub mod command;
 pub mod file;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod webhook;

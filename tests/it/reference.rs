@@ -35,6 +35,7 @@ impl Table {
             let value = match key.name.as_str() {
                 name if kind.is_some_and(|(key, _)| key == name) => continue,
                 _ if key.default != "required" => continue,
+                "url" if kind == Some(("type", "redis")) => "\"redis://redis.example.com\"",
                 "url" => "\"https://app.example.com\"",
                 "path" => "\"/tmp/events.jsonl\"",
                 "command" => "[\"/bin/true\"]",

@@ -2,6 +2,8 @@
 
 mod command;
 mod file;
+#[cfg(feature = "redis")]
+mod redis;
 mod webhook;
 
 use std::sync::Arc;

@@ -17,6 +17,7 @@ fn tables() -> Vec<(&'static str, &'static str, &'static str)> {
         ("[sinks.archive]", "file", "path = \"/var/lib/vod-relay/events.jsonl\""),
         ("[sinks.script]", "command", "command = [\"/usr/local/bin/on-vod-event\", \"--quiet\"]"),
         ("[sinks.print]", "stdout", ""),
+        ("[sinks.stream]", "redis", "url = \"redis://127.0.0.1:6379/0\""),
     ];
     tables.into_iter().filter(|(_, kind, _)| sink::left_out().all(|name| name != *kind)).collect()
 }

@@ -373,10 +373,10 @@ fn in_a_sink() {
             ),
         ],
     );
-    assert_eq!(
-        mistakes("[sources.main]\n[sinks.app]\n"),
-        "2:1: sinks.app.type: is missing (one of \"stdout\", \"file\", \"webhook\", \"command\")"
-    );
+    let missing = mistakes("[sources.main]\n[sinks.app]\n");
+    let types = "one of \"stdout\", \"file\", \"webhook\", \"command\"";
+    let expected = format!("2:1: sinks.app.type: is missing ({types}");
+    assert!(missing.starts_with(&expected), "{missing}");
 }
 
 #[test]
