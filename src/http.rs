@@ -22,7 +22,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Response, Url};
 use rustls::crypto::{CryptoProvider, ring};
 
-pub use self::cause::cause;
+pub use self::cause::{cause, root_cause};
 pub use self::certificate::Certified;
 pub use self::connect::connect;
 pub use self::proxy::proxy;

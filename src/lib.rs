@@ -10,7 +10,8 @@
 //! * Words, without any input or output: [`time`], [`retry`], [`quiet`], [`secret`], [`sign_key`], [`exit`],
 //!   [`json`], [`crash`], [`event`], [`legacy`], [`application`], [`mod@format`], [`route`],
 //!   [`metrics`], [`progress`].
-//! * Edges, each to one outside thing: [`http`], [`tls`], [`mod@redis`], [`tencent`], [`sink`], [`store`].
+//! * Edges, each to one outside thing: [`http`], [`tls`], [`mod@postgres`],
+//!   [`mod@redis`], [`tencent`], [`sink`], [`store`].
 //! * Events under way: [`flight`] until they are settled, [`ledger`] once they are.
 //! * Delivery: a [`lane`] for each sink.
 //! * What leads to the lanes: [`fanout`] from the sources, [`spool`] from local disk.
@@ -40,6 +41,8 @@ pub mod ledger;
 pub mod legacy;
 pub mod logging;
 pub mod metrics;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod progress;
 pub mod quiet;
 #[cfg(feature = "redis")]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::{fs, path::Path, sync::Arc};
 
 #[cfg(feature = "tls")]
+use rustls::client::danger::ServerCertVerifier;
+#[cfg(feature = "tls")]
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 #[cfg(feature = "tls")]
 use rustls::{ClientConfig, crypto::ring};
@@ -58,11 +60,24 @@ pub fn client_config(files: &Files) -> Result<Arc<ClientConfig>, TlsError> {
         Some(path) => certificates(path)?,
         None => Vec::new(),
     };
-    let verifier = Verifier::new_with_extra_roots(roots, provider.clone())?;
-    let builder = ClientConfig::builder_with_provider(provider)
+    let verifier = Verifier::new_with_extra_roots(roots, provider)?;
+    client_config_with(Arc::new(verifier), files)
+}
+
+/// The same with another judge of certificates, which the authorities of the files do not concern.
+///
+/// # Errors
+///
+/// A file cannot be read or does not hold its part.
+#[cfg(feature = "tls")]
+pub fn client_config_with(
+    verifier: Arc<dyn ServerCertVerifier>,
+    files: &Files,
+) -> Result<Arc<ClientConfig>, TlsError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier));
+        .with_custom_certificate_verifier(verifier);
     Ok(Arc::new(match &files.identity {
         Some((cert_file, key_file)) => {
             builder.with_client_auth_cert(certificates(cert_file)?, private_key(key_file)?)?

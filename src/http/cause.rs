@@ -16,7 +16,12 @@ pub fn cause(error: &reqwest::Error, limit: Duration) -> String {
         };
         return format!("{what} within {}", humantime::format_duration(limit));
     }
-    let mut bottom: &(dyn StdError + 'static) = error;
+    root_cause(error)
+}
+
+/// What is at the bottom of an error of the network, in the same words.
+pub fn root_cause(error: &(dyn StdError + 'static)) -> String {
+    let mut bottom = error;
     loop {
         let io = bottom.downcast_ref::<io::Error>();
         if let Some(tls) = bottom.downcast_ref::<rustls::Error>() {
