@@ -82,7 +82,8 @@ fn the_effective_configuration_shows_every_default_in_order() {
                 credentials = { secret_id = \"${VOD_SECRET_ID}\", secret_key = \"k\" }\n";
     let config = parse(text).unwrap();
     let shown = config.effective();
-    let start = "[relay]\nspool_max_size = 1073741824\nshutdown_grace = \"25s\"\n\n\
+    let start = "[relay]\nspool_max_size = 1073741824\nshutdown_grace = \"25s\"\n\
+                 ledger_name = \"vod_relay_ledger\"\n\n\
                  [log]\nformat = \"text\"\nlevel = \"info\"\n\n\
                  [sources.b]\ntype = \"pull\"\nack = \"delivered\"\nmax_in_flight = 256\n\
                  unrouted = \"leave\"\nconvert = \"none\"\nendpoint = \"https://vod.tencentcloudapi.com\"\n\

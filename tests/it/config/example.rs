@@ -42,12 +42,14 @@ pub(crate) fn active() -> String {
     EXAMPLE.to_owned()
 }
 
-/// The example with every key that is commented out, but for the names of files that are not there.
+/// The example with every key that is commented out, but for the names of files that are not there, and
+/// for a ledger that is not part of this build.
 pub(crate) fn uncommented() -> String {
-    let lines = EXAMPLE.lines().map(|line| match commented_out(line) {
-        Some(key) if !key.contains("_file =") && !key.contains("_files =") => key,
-        _ => line,
-    });
+    let is_there = |key: &&str| {
+        let is_built = cfg!(feature = "redis") || !key.starts_with("ledger =");
+        is_built && !key.contains("_file =") && !key.contains("_files =")
+    };
+    let lines = EXAMPLE.lines().map(|line| commented_out(line).filter(is_there).unwrap_or(line));
     of_this_build(&lines.collect::<Vec<_>>().join("\n"))
 }
 
