@@ -7,8 +7,12 @@
 pub mod command;
 pub mod file;
 mod kind;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "postgres")]
+mod rows;
 pub mod stdout;
 pub mod webhook;
 

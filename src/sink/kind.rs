@@ -7,6 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "postgres")]
+use super::postgres;
 #[cfg(feature = "redis")]
 use super::redis;
 use super::{BoxFuture, OpenError, Probed, Sink, command, file, stdout, webhook};
@@ -58,7 +60,7 @@ struct Entry {
 type ReadKind = fn(&Section<'_>) -> Option<Kind>;
 
 /// The names of all kinds, in the order in which they are told.
-const NAMES: [&str; 5] = ["stdout", "file", "webhook", "command", "redis"];
+const NAMES: [&str; 6] = ["stdout", "file", "webhook", "command", "redis", "postgres"];
 
 /// The kinds that this build has: each of the others is a feature, called as the kind is.
 const KINDS: &[Entry] = &[
@@ -68,6 +70,8 @@ const KINDS: &[Entry] = &[
     Entry { name: "command", read: |section| command::Config::read(section).map(Kind::new) },
     #[cfg(feature = "redis")]
     Entry { name: "redis", read: |section| redis::Config::read(section).map(Kind::new) },
+    #[cfg(feature = "postgres")]
+    Entry { name: "postgres", read: |section| postgres::Config::read(section).map(Kind::new) },
 ];
 
 /// The names of the kinds that this build has.

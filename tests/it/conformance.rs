@@ -77,6 +77,8 @@ table! {
     webhook: crate::engines::webhook::Receiver,
     #[cfg(feature = "redis")]
     redis: crate::engines::redis::Redis,
+    #[cfg(feature = "postgres")]
+    postgres: crate::engines::postgres::Postgres,
 }
 
 async fn what_it_takes_it_holds<E: Engine>() {

@@ -2,6 +2,8 @@
 
 pub mod command;
 pub mod file;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod webhook;

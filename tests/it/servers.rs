@@ -1,6 +1,11 @@
 //! Real servers as child processes of a test: on free ports, with a folder of their own, and ended
 //! with the test, however that ends.
 
+#![allow(
+    dead_code,
+    reason = "each engine uses its part, and which are built is a matter of features"
+)]
+
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::net::TcpListener;
@@ -46,6 +51,23 @@ pub fn program(name: &str, places: &[&str], package: &str) -> Option<PathBuf> {
     found
 }
 
+/// A command as a user that has no rights, for servers that refuse to run as root; as it is where
+/// nobody is root. The folder is made that user's own.
+pub fn without_rights(command: &Command, user: &str, dir: &Path) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        let mut same = Command::new(command.get_program());
+        same.args(command.get_args());
+        return same;
+    }
+    let owned = Command::new("chown").args(["-R", user]).arg(dir).status().unwrap();
+    assert!(owned.success(), "{} cannot be given to {user}", dir.display());
+    let mut all = Command::new("setpriv");
+    // Said again, because a change of the user takes it back.
+    all.args(["--reuid", user, "--clear-groups", "--pdeathsig", "KILL", "--"]);
+    all.arg(command.get_program()).args(command.get_args());
+    all
+}
+
 /// A server that runs, until it is killed or dropped.
 pub struct Server {
     child: Child,
@@ -84,6 +106,11 @@ impl Server {
         unstuck("a server does not listen", connected).await;
     }
 
+    /// Whether it is there no more.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Fails with the server's log if it has ended.
     #[track_caller]
     pub fn still_runs(&mut self) {
@@ -108,8 +135,15 @@ impl Server {
     }
 
     fn end(&mut self) {
+        let own = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{own}/task/{own}/children"));
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // Of a server with several processes the rest would hold its place a while longer.
+        for child in children.unwrap_or_default().split_whitespace() {
+            let pid = rustix::process::Pid::from_raw(child.parse().unwrap()).unwrap();
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
     }
 }
 

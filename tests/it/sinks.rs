@@ -2,6 +2,8 @@
 
 mod command;
 mod file;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 mod webhook;

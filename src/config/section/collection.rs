@@ -71,6 +71,21 @@ impl<'a> Section<'a> {
         pairs
     }
 
+    /// A table of names, each with one of a few words, in the order of the names.
+    pub fn words<T: Copy>(
+        &self,
+        key: &str,
+        words: &[(&str, T)],
+        example: &str,
+    ) -> Vec<(String, T)> {
+        let Some(table) = self.inner_table(key, example) else { return Vec::new() };
+        let mut pairs = Vec::new();
+        for name in table.names() {
+            pairs.extend(table.choice(name, words, "").map(|word| (name.to_owned(), word)));
+        }
+        pairs
+    }
+
     /// A table of conditions: each name with the texts that it may be equal to, in the order of
     /// the names, so that the same conditions are equal however they are written.
     pub fn conditions(&self, key: &str) -> Vec<(String, Vec<String>)> {
@@ -173,6 +188,27 @@ mod tests {
             ("k = []", "2:5: sinks.app.k: is a list ({ Name = \"...\" })"),
             ("k.A = 1", "2:7: sinks.app.k.A: is a whole number (text in quotes)"),
             ("k.'a b' = 1", "2:11: sinks.app.k.\"a b\": is a whole number (text in quotes)"),
+        ] {
+            assert_eq!(get(keys).1, mistake);
+        }
+    }
+
+    #[test]
+    fn names_and_words() {
+        let words = [("one", 1), ("two", 2)];
+        let get = |keys: &str| read(keys, |s| s.words("k", &words, "{ a = \"one\" }"));
+        let found = vec![("a".to_owned(), 2), ("b".to_owned(), 1)];
+        assert_eq!(get("k = { b = 'one', a = 'two' }"), (found, String::new()));
+        assert_eq!(get(""), (Vec::new(), String::new()));
+        let shown = effective("k = { a = 'two' }", |s| s.words("k", &words, ""));
+        assert_eq!(shown, "[sinks.app.k]\na = \"two\"\n");
+        for (keys, mistake) in [
+            ("k = 'one'", "2:5: sinks.app.k: is text ({ a = \"one\" })"),
+            (
+                "k.a = 'tow'",
+                "2:7: sinks.app.k.a: \"tow\" is not known here \
+                 (did you mean \"two\"? one of \"one\", \"two\")",
+            ),
         ] {
             assert_eq!(get(keys).1, mistake);
         }

@@ -7,12 +7,17 @@ use vod_relay::emulator::{Account, FaultKind, Options};
 
 #[cfg(debug_assertions)]
 use super::violence::Kept;
+#[cfg(feature = "postgres")]
+use crate::conformance::Engine as _;
 use crate::world::{
     App, Closed, Relay, Running, World, eventually, faults, scaled, sorted, source_of, unhurried,
 };
 
 /// What is shared by relays that share one: a ledger's server, or nothing.
 pub trait Keeper: Sized {
+    /// The password in its address, which is to be seen nowhere.
+    const PASSWORD: &'static str;
+
     /// Starts it, empty; `None` where it is not installed, which was said.
     async fn start() -> Option<Self>;
 
@@ -31,6 +36,8 @@ pub trait Keeper: Sized {
 
 #[cfg(feature = "redis")]
 impl Keeper for crate::engines::redis::Redis {
+    const PASSWORD: &'static str = "hunter2";
+
     async fn start() -> Option<Self> {
         Self::with(&[]).await
     }
@@ -49,6 +56,33 @@ impl Keeper for crate::engines::redis::Redis {
 
     async fn entries(&self) -> usize {
         self.cli(&["KEYS", "*"]).lines().filter(|line| !line.is_empty()).count()
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl Keeper for crate::engines::postgres::Postgres {
+    const PASSWORD: &'static str = "open%20sesame";
+
+    async fn start() -> Option<Self> {
+        Self::with(&[], &[]).await
+    }
+
+    fn url(&self) -> String {
+        self.url("").replace("relay@", &format!("relay:{}@", Self::PASSWORD))
+    }
+
+    async fn die(&mut self) {
+        self.kill().await;
+    }
+
+    async fn rise(&mut self) {
+        self.revive().await;
+    }
+
+    async fn entries(&self) -> usize {
+        let entries = self.query("SELECT count(*) FROM vod_relay_ledger").await;
+        // Nobody has made the table.
+        entries.map_or(0, |rows| rows[0][0].parse().unwrap())
     }
 }
 
@@ -101,6 +135,8 @@ macro_rules! for_each_keeper {
 for_each_keeper! {
     #[cfg(feature = "redis")]
     redis: crate::engines::redis::Redis,
+    #[cfg(feature = "postgres")]
+    postgres: crate::engines::postgres::Postgres,
 }
 
 /// Relays on one queue.
@@ -177,7 +213,7 @@ async fn share_a_queue<K: Keeper>() {
     assert_eq!(keeper.entries().await as u64, pushed);
     for log in logs {
         assert!(!log.contains("shared ledger"), "{log}");
-        assert!(!log.contains("hunter2"), "{log}");
+        assert!(!log.contains(K::PASSWORD), "{log}");
     }
 }
 
@@ -346,7 +382,7 @@ async fn are_told_by_the_doctor_whether_it_works<K: Keeper>() {
     let relay = scene.relay("one", &app.url, "", "");
     let checked = relay.run(&["check"]).await;
     assert!(checked.stdout.contains("ledger = \""), "{checked:?}");
-    assert!(!checked.stdout.contains("hunter2"), "{checked:?}");
+    assert!(!checked.stdout.contains(K::PASSWORD), "{checked:?}");
     let found = |stdout: &str| {
         let line = stdout.lines().find(|line| line.contains("\"shared_ledger\"")).unwrap();
         line.to_owned()
@@ -356,7 +392,7 @@ async fn are_told_by_the_doctor_whether_it_works<K: Keeper>() {
     assert!(well.contains("\"level\":\"ok\""), "{well}");
     assert_eq!(keeper.entries().await, 0, "the doctor leaves something behind");
 
-    let stranger = relay.moved("hunter2", "wrong-hunter2");
+    let stranger = relay.moved(K::PASSWORD, "wrong-hunter2");
     let ended = stranger.run(&doctor).await;
     let refused = found(&ended.stdout);
     assert!(refused.contains("refuses") && refused.contains("\"exit_code\":78"), "{refused}");

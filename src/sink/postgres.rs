@@ -1,0 +1,192 @@
+//! # Delivered when
+//!
+//! The server has acknowledged the COMMIT of the transaction that writes the event's row. Where the
+//! server or the user is set to acknowledge a commit before it is on disk (`synchronous_commit =
+//! off`), the transaction asks for the disk all the same.
+//!
+//! The event's id is the key of its row. An event that comes again meets its row and writes none
+//! (`ON CONFLICT ... DO NOTHING`); so it does not matter either when a commit's acknowledgement was
+//! lost. A statement of the user's own must see to that itself.
+//!
+//! A batch is one transaction, sent without waiting in between. A row that the database refuses
+//! for what it holds (SQLSTATE classes 22 and 23, and 54) is refused for good, and the others go in
+//! without it. Everything else is for the operator to mend, or for time: a table that is not there,
+//! a right that is missing, a server that is down, read-only or full.
+
+mod probe;
+mod statement;
+mod table;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use self::probe::probe;
+use self::statement::{BodyType, Statement};
+use self::table::Session;
+use super::rows::{self, Columns};
+use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Probed, Refusal, Settings, Sink};
+use crate::config::Section;
+use crate::format::Format;
+use crate::postgres::{self, Pool};
+use crate::tls::TlsError;
+
+/// The most time that connecting may take; what takes longer is as good as down.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What `[sinks.NAME]` with `type = "postgres"` says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where the server is, and who connects.
+    pub server: postgres::Settings,
+    /// The table and its columns, or a statement in their place.
+    target: Target,
+    /// The most connections, each with one transaction at a time.
+    pub max_concurrency: usize,
+    /// The shape of the body.
+    pub format: Format,
+    /// The most time that one transaction may take.
+    pub timeout: Duration,
+}
+
+/// What events are written with.
+#[derive(Debug, Clone, PartialEq)]
+enum Target {
+    Table { name: String, columns: Columns, create: Option<BodyType> },
+    Statement(String),
+}
+
+impl Config {
+    /// Reads the sink's keys.
+    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+        let url = section.url("url", None, &["postgres", "postgresql"]);
+        let user = section.string("user");
+        let password = section.secret("password");
+        let files = section.tls_files();
+        let server = url.map(|url| postgres::Settings::new(&url, user, password, files));
+        let server = server.and_then(|server| match server {
+            Ok(server) => Some(server),
+            Err(flaw) => {
+                section.mistake("url", &flaw.problem, &flaw.right);
+                None
+            }
+        });
+        let target = Target::read(section);
+        let max_concurrency = section.integer("max_concurrency", 4, 1..=64);
+        let format = section.format();
+        let timeout = super::timeout(section, Duration::from_secs(10));
+        Some(Self {
+            server: server?,
+            target: target?,
+            max_concurrency: usize::try_from(max_concurrency).unwrap_or(1),
+            format: format?,
+            timeout,
+        })
+    }
+
+    fn pool(&self) -> Result<Pool, TlsError> {
+        let connect_timeout = CONNECT_TIMEOUT.min(self.timeout / 2);
+        Pool::open(self.server.clone(), self.max_concurrency, connect_timeout)
+    }
+
+    fn statement(&self) -> Statement {
+        match &self.target {
+            Target::Table { name, columns, .. } => Statement::insert(name, columns),
+            Target::Statement(text) => Statement::own(text),
+        }
+    }
+}
+
+impl Target {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let name = section.string_or("table", "vod_events");
+        let columns = rows::columns(section);
+        let create_table = section.boolean("create_table", false);
+        let body_types = [("json", BodyType::Json), ("jsonb", BodyType::Jsonb)];
+        let body_type = section.choice("body_type", &body_types, "json");
+        let example =
+            "INSERT INTO events (id, event) VALUES (:id, :body) ON CONFLICT (id) DO NOTHING";
+        if let Some(text) = rows::own_statement(section, example) {
+            return Some(Self::Statement(text));
+        }
+        if let Some(problem) = statement::flaw_of_table(&name) {
+            section.mistake("table", problem, "\"TABLE\" or \"SCHEMA.TABLE\"");
+            return None;
+        }
+        let create = if create_table { Some(body_type?) } else { None };
+        Some(Self::Table { name, columns, create })
+    }
+}
+
+impl Settings for Config {
+    fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<dyn Sink>, OpenError> {
+        let pool = self.pool().map_err(|error| OpenError::new(name, error.to_string()))?;
+        let create = match &self.target {
+            Target::Table { name, columns, create: Some(body_type) } => {
+                Some(statement::create(name, columns, *body_type))
+            }
+            Target::Table { create: None, .. } | Target::Statement(_) => None,
+        };
+        Ok(Arc::new(Postgres {
+            name: name.to_owned(),
+            begin: table::begin(self.timeout),
+            statement: self.statement(),
+            create,
+            pool,
+            config: self.clone(),
+        }))
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Probed> {
+        Box::pin(probe(self))
+    }
+}
+
+/// The sink.
+#[derive(Debug)]
+pub struct Postgres {
+    name: String,
+    config: Config,
+    pool: Pool,
+    /// What begins each transaction.
+    begin: String,
+    statement: Statement,
+    /// What makes the table, if it may be made.
+    create: Option<String>,
+}
+
+impl Sink for Postgres {
+    fn limits(&self) -> Limits {
+        let Config { timeout, max_concurrency: concurrency, .. } = self.config;
+        Limits { timeout, concurrency, batch: rows::BATCH_MAX }
+    }
+
+    fn deliver<'a>(&'a self, batch: &'a [Parcel]) -> BoxFuture<'a, Vec<Outcome>> {
+        Box::pin(async move {
+            let client = match self.pool.get().await {
+                Ok(client) => client,
+                Err(failure) => {
+                    return vec![Err(Refusal::transient(failure.to_string())); batch.len()];
+                }
+            };
+            let mut session = Session::new(self, client);
+            let outcomes = rows::write(&mut session, batch, &self.config.format).await;
+            session.end();
+            outcomes
+        })
+    }
+
+    /// Reads the certificates again, which may have been renewed under the same names.
+    fn reopen(&self) {
+        match self.pool.reload() {
+            Ok(true) => info!(sink = self.name, "read the certificates again"),
+            Ok(false) => {}
+            Err(error) => warn!(sink = self.name, %error, "keeping the old certificates"),
+        }
+    }
+}
