@@ -128,8 +128,7 @@ impl Postgres {
     ) -> Result<T, Failure> {
         let left = until.saturating_duration_since(time::now());
         tokio::time::timeout_at(until, call).await.unwrap_or_else(|_| {
-            let left = Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
-            let left = humantime::format_duration(left);
+            let left = humantime::format_duration(time::whole_millis(left));
             let text = format!("{}: no answer within {left}", self.pool.server());
             Err(Failure { text, is_unreachable: true })
         })

@@ -214,9 +214,7 @@ impl Server {
     }
 
     fn silent(&self, waited: Duration) -> Failure {
-        // Fractions of a millisecond say nothing to anybody.
-        let waited = Duration::from_millis(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
-        let waited = humantime::format_duration(waited);
+        let waited = humantime::format_duration(time::whole_millis(waited));
         Failure::Unreachable(format!("{}: no answer within {waited}", self.address))
     }
 

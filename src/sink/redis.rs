@@ -161,9 +161,7 @@ impl Stream {
             None => Ok(()),
             Some(Ok(Value::Int(have))) if u64::try_from(*have).is_ok_and(|n| n >= wanted) => Ok(()),
             Some(Ok(Value::Int(have))) => {
-                let waited = humantime::format_duration(Duration::from_millis(
-                    u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
-                ));
+                let waited = humantime::format_duration(time::whole_millis(waited));
                 Err(Refusal::transient(format!(
                     "{}: only {have} of {wanted} replicas have it within {waited}; look at the \
                      replicas, or lower wait_replicas",
