@@ -176,10 +176,18 @@ impl Ledger {
         }
     }
 
-    /// Removes what the shared ledger has and is too old to matter. Own entries are the store's
-    /// business.
-    pub async fn forget_shared(&self) {
+    /// Notes in the shared ledger what could not be noted there before, if it is there now.
+    pub async fn catch_up(&self) {
         if let Some(shared) = &self.shared {
+            shared.catch_up().await;
+        }
+    }
+
+    /// Brings the shared ledger up to date, and removes what is too old to matter there. Own entries
+    /// are the store's business.
+    pub async fn maintain_shared(&self) {
+        if let Some(shared) = &self.shared {
+            shared.catch_up().await;
             shared.forget().await;
         }
     }

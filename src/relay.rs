@@ -116,7 +116,7 @@ impl Relay {
             relay.stages.spawn(storage.upkeep(relay.drain.clone()));
         }
         if relay.config.relay.ledger.is_some() {
-            relay.stages.spawn(storage::forget(relay.ledger.clone(), relay.drain.clone()));
+            relay.stages.spawn(storage::maintain_shared(relay.ledger.clone(), relay.drain.clone()));
         }
         Ok(relay)
     }

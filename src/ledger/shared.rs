@@ -111,6 +111,13 @@ impl Shared {
         }
     }
 
+    /// Notes what could not be noted before, if the server is there now.
+    pub(super) async fn catch_up(&self) {
+        for _ in 0..MISSED_MAX / NOTES_MAX {
+            self.note([]).await;
+        }
+    }
+
     /// Removes what is too old to matter, in steps.
     pub(super) async fn forget(&self) {
         for _ in 0..FORGETTING_STEPS {
@@ -311,9 +318,7 @@ mod tests {
         assert_eq!(locked(&shared.missed).len(), MISSED_MAX);
         down.store(false, Ordering::SeqCst);
         tokio::time::advance(PAUSES.longest + PATIENCE).await;
-        for _ in 0..MISSED_MAX / NOTES_MAX {
-            shared.note([]).await;
-        }
+        shared.catch_up().await;
         let noted = locked(&noted);
         let wanted = notes(100..MISSED_MAX + 100);
         assert_eq!(noted.len(), wanted.len());

@@ -81,11 +81,11 @@ impl Storage {
     }
 }
 
-/// Keeps the shared ledger small until the relay ends.
-pub(super) async fn forget(ledger: Arc<Ledger>, end: CancellationToken) {
+/// Keeps the shared ledger in order until the relay ends.
+pub(super) async fn maintain_shared(ledger: Arc<Ledger>, end: CancellationToken) {
     loop {
         tokio::select! {
-            () = tokio::time::sleep(UPKEEP) => ledger.forget_shared().await,
+            () = tokio::time::sleep(UPKEEP) => ledger.maintain_shared().await,
             () = end.cancelled() => return,
         }
     }

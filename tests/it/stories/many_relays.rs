@@ -417,7 +417,7 @@ async fn what_is_old_in_postgres_goes() {
                 '121 hours' FROM generate_series(1, 2500) AS n";
     postgres.query(more).await.unwrap();
     let ledger = ledger(&Keeper::url(&postgres));
-    ledger.forget_shared().await;
+    ledger.maintain_shared().await;
     assert_eq!(postgres.entries().await, 1);
     assert_eq!(ledger.settled_elsewhere(&[event(0), event(99)]).await[1].len(), 1);
 }
