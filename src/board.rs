@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::backlog::Backlog;
 use crate::config::{Ack, PullConfig, SourceConfig};
 use crate::http;
+use crate::ledger::{self, Ledger};
 use crate::progress::{Answered, SinkProgress, Totals};
 use crate::secret::Secret;
 use crate::spool::Spool;
@@ -28,6 +29,7 @@ pub struct Board {
     /// relay's end.
     store: Weak<Store>,
     spool: Weak<Spool>,
+    ledger: Weak<Ledger>,
     /// The relay stops.
     pub stopping: CancellationToken,
     /// When it was put up.
@@ -100,13 +102,15 @@ impl Board {
         totals: Totals,
         store: Option<&Arc<Store>>,
         spool: Option<&Arc<Spool>>,
+        ledger: Option<&Arc<Ledger>>,
         stopping: CancellationToken,
     ) -> Arc<Self> {
         let started = Answered { at: time::now(), wall: time::wall_clock() };
         let store = store.map(Arc::downgrade).unwrap_or_default();
         let spool = spool.map(Arc::downgrade).unwrap_or_default();
+        let ledger = ledger.map(Arc::downgrade).unwrap_or_default();
         let (served, shown, measuring) = Default::default();
-        Arc::new(Self { totals, store, spool, stopping, started, served, shown, measuring })
+        Arc::new(Self { totals, store, spool, ledger, stopping, started, served, shown, measuring })
     }
 
     /// Puts up what runs from now on.
@@ -137,6 +141,11 @@ impl Board {
     /// The spool, if there is a state directory.
     pub fn spool(&self) -> Option<Arc<Spool>> {
         self.spool.upgrade()
+    }
+
+    /// How the shared ledger fares, if there is one.
+    pub fn shared_ledger(&self) -> Option<ledger::Vitals> {
+        self.ledger.upgrade()?.shared()
     }
 
     /// Follows what runs.

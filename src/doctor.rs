@@ -21,6 +21,7 @@
 mod account;
 mod endpoint;
 mod finding;
+mod ledger;
 mod listener;
 mod rights;
 mod source;
@@ -60,6 +61,10 @@ pub async fn examine(config: &Config, path: &Path, pull: Pull) -> Vec<Finding> {
         Pull::IfHarmless => source::Pull::UnlessEventsWait,
     };
     let mut looks = Vec::new();
+    if let Some(settings) = config.relay.ledger.clone() {
+        let look = tokio::spawn(ledger::examine(settings));
+        looks.push((Check::SharedLedger, "relay.ledger".to_owned(), look));
+    }
     if let Some(admin) = config.admin.clone() {
         let look = tokio::spawn(listener::of_admin(admin));
         looks.push((Check::Listen, "admin".to_owned(), look));

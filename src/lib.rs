@@ -10,8 +10,8 @@
 //! * Words, without any input or output: [`time`], [`retry`], [`quiet`], [`secret`], [`sign_key`], [`exit`],
 //!   [`json`], [`crash`], [`event`], [`legacy`], [`application`], [`mod@format`], [`route`],
 //!   [`metrics`], [`progress`].
-//! * Edges, each to one outside thing: [`http`], [`tls`], [`postgres`], [`tencent`],
-//!   [`sink`], [`store`].
+//! * Edges, each to one outside thing: [`http`], [`tls`], [`mod@postgres`],
+//!   [`mod@redis`], [`tencent`], [`sink`], [`store`].
 //! * Events under way: [`flight`] until they are settled, [`ledger`] once they are.
 //! * Delivery: a [`lane`] for each sink.
 //! * What leads to the lanes: [`fanout`] from the sources, [`spool`] from local disk.
@@ -45,6 +45,8 @@ pub mod metrics;
 pub mod postgres;
 pub mod progress;
 pub mod quiet;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod relay;
 pub mod retry;
 pub mod route;

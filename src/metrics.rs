@@ -11,6 +11,7 @@ mod calls;
 mod gauges;
 mod list;
 mod series;
+mod shared_ledger;
 mod sink;
 mod source;
 mod text;
@@ -19,6 +20,7 @@ pub use self::calls::{CallOutcome, Calls};
 pub use self::gauges::{Gauges, Of, TROUBLES};
 use self::list::List;
 pub use self::list::{Description, Kind};
+pub use self::shared_ledger::SharedLedger;
 pub use self::sink::Sink;
 pub use self::source::Source;
 
@@ -29,6 +31,7 @@ pub struct Metrics {
     calls: calls::Families,
     sources: source::Families,
     sinks: sink::Families,
+    shared_ledger: shared_ledger::Families,
     gauges: Gauges,
 }
 
@@ -38,8 +41,9 @@ impl Default for Metrics {
         let sources = source::Families::new(&mut list);
         let calls = calls::Families::new(&mut list);
         let sinks = sink::Families::new(&mut list);
+        let shared_ledger = shared_ledger::Families::new(&mut list);
         let gauges = Gauges::new(&mut list);
-        Self { list, calls, sources, sinks, gauges }
+        Self { list, calls, sources, sinks, shared_ledger, gauges }
     }
 }
 
@@ -57,6 +61,11 @@ impl Metrics {
     /// Counts what becomes of events at a sink.
     pub fn sink(&self, name: &str) -> Sink {
         self.sinks.of(name)
+    }
+
+    /// Counts the calls of the shared ledger, from now on also when there are none.
+    pub fn shared_ledger(&self) -> SharedLedger {
+        self.shared_ledger.counts()
     }
 
     /// What is measured when somebody asks.

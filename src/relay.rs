@@ -80,9 +80,9 @@ impl Relay {
     /// A sink or a client cannot be opened. Nothing has been pulled then.
     pub fn start(config: Config, once: bool, stop: CancellationToken) -> Result<Self, StartError> {
         let storage = Storage::open(&config.relay)?;
-        let ledger = Arc::new(Storage::ledger(storage.as_ref()));
-        let (drain, gone) = (CancellationToken::new(), CancellationToken::new());
         let totals = Totals::new(once);
+        let ledger = Storage::ledger(storage.as_ref(), &config.relay, &totals)?;
+        let (drain, gone) = (CancellationToken::new(), CancellationToken::new());
         let common = Common {
             ledger: ledger.clone(),
             spool: storage.as_ref().map(|storage| storage.spool.clone()),
@@ -92,7 +92,7 @@ impl Relay {
             gone: gone.clone(),
         };
         let mut relay = Self {
-            board: storage::board(storage.as_ref(), &totals, &stop),
+            board: storage::board(storage.as_ref(), &ledger, &totals, &stop),
             servers: JoinSet::new(),
             config: config.clone(),
             once,
@@ -114,6 +114,9 @@ impl Relay {
         relay.adopt(config)?;
         if let Some(storage) = &relay.storage {
             relay.stages.spawn(storage.upkeep(relay.drain.clone()));
+        }
+        if relay.config.relay.ledger.is_some() {
+            relay.stages.spawn(storage::maintain_shared(relay.ledger.clone(), relay.drain.clone()));
         }
         Ok(relay)
     }

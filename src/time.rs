@@ -27,6 +27,11 @@ pub async fn sleep_until(at: Option<Instant>) {
     }
 }
 
+/// The time in whole milliseconds, rounded up: fractions of one say nothing to anybody.
+pub fn whole_millis(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_micros().div_ceil(1000)).unwrap_or(u64::MAX))
+}
+
 /// Seconds since the Unix epoch; a time before it counts as the epoch itself.
 pub fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())

@@ -158,7 +158,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_pull_loop_that_does_not_turn_is_stuck_until_it_does() {
         let (totals, stop) = (Totals::new(false), CancellationToken::new());
-        let board = Board::new(totals.clone(), None, None, stop.clone());
+        let board = Board::new(totals.clone(), None, None, None, stop.clone());
         assert_eq!(obstacles(&board)[0].part, "relay", "nothing runs yet");
         board.show(Shown { sources: vec![source("main")], ..Shown::default() });
         let bound = SECOND * 20 + TURN_MARGIN;

@@ -33,6 +33,9 @@ pub(super) async fn metrics(board: &Board) -> String {
         gauges.dead_letters.set(Of::One(&sink), events as f64);
     }
     storage(board, gauges);
+    if let Some(ledger) = board.shared_ledger() {
+        gauges.shared_ledger_up.set(Of::All, one_if(ledger.failing_since.is_none()));
+    }
     gauges.ready.set(Of::All, one_if(health::obstacles(board).is_empty()));
     gauges.build_info.set(Of::One(env!("CARGO_PKG_VERSION")), 1.0);
     gauges.process_start.set(Of::All, unix(board.started.wall));

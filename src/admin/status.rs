@@ -9,6 +9,7 @@ use super::health::{self, Reason};
 use super::measure;
 use crate::board::{Board, PullFace, SinkFace, SourceFace};
 use crate::config::Ack;
+use crate::ledger;
 use crate::progress::{SinkVitals, Snapshot, Vitals};
 use crate::time;
 
@@ -27,6 +28,7 @@ pub(super) struct Status {
     sinks: BTreeMap<String, SinkStatus>,
     spool: Option<SpoolStatus>,
     dead_letters: Option<u64>,
+    shared_ledger: Option<LedgerStatus>,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,6 +89,16 @@ struct SpoolStatus {
 }
 
 #[derive(Debug, Serialize)]
+struct LedgerStatus {
+    r#type: &'static str,
+    /// `up` or `failing`.
+    state: &'static str,
+    #[serde(serialize_with = "time")]
+    failing_since: Option<SystemTime>,
+    last_error: Option<Failure>,
+}
+
+#[derive(Debug, Serialize)]
 struct Trouble {
     kind: &'static str,
     message: String,
@@ -136,6 +148,7 @@ impl Status {
             sinks: sinks.collect(),
             spool,
             dead_letters: letters,
+            shared_ledger: board.shared_ledger().map(LedgerStatus::from),
         }
     }
 }
@@ -193,6 +206,18 @@ impl SinkStatus {
             dead_letters: counts.buried.get(),
             refused: counts.refused.get(),
             expired: counts.expired.get(),
+        }
+    }
+}
+
+impl From<ledger::Vitals> for LedgerStatus {
+    fn from(vitals: ledger::Vitals) -> Self {
+        let ledger::Vitals { kind, failing_since, last_error } = vitals;
+        Self {
+            r#type: kind,
+            state: if failing_since.is_some() { "failing" } else { "up" },
+            failing_since,
+            last_error: last_error.map(|(message, at)| Failure { message, at: Some(at) }),
         }
     }
 }

@@ -16,6 +16,8 @@ pub enum Check {
     Store,
     /// Events that a sink refused for good.
     DeadLetters,
+    /// The ledger that several relays share.
+    SharedLedger,
     /// An address to listen on: whether it can be had.
     Listen,
     /// Who can pass for VOD at a source that listens.
@@ -52,6 +54,7 @@ impl Check {
             Self::StateDir => "state_dir",
             Self::Store => "store",
             Self::DeadLetters => "dead_letters",
+            Self::SharedLedger => "shared_ledger",
             Self::Listen => "listen",
             Self::Callers => "callers",
             Self::Ack => "ack",

@@ -40,15 +40,20 @@ pub(super) enum Ending {
     GivenUp { reason: String },
     /// Trying again cannot help. `kept` says whether it is a dead letter now.
     Refused { reason: String, kept: bool },
+    /// Another relay has settled it meanwhile. `noted` says whether the ledger here has it too.
+    Elsewhere { noted: bool },
     /// The sink's receiver is gone for good.
     Closed,
 }
+
+/// An event that came here so long ago may have been settled elsewhere since.
+const LATE: Duration = Duration::from_secs(1);
 
 impl Ending {
     /// Whether the event is settled, and the ledger says so.
     pub(super) fn is_noted(&self) -> bool {
         match self {
-            Self::Delivered { noted } => *noted,
+            Self::Delivered { noted } | Self::Elsewhere { noted } => *noted,
             Self::GivenUp { .. } => true,
             Self::Refused { kept, .. } => *kept,
             Self::Failed { .. } | Self::Closed => false,
@@ -59,7 +64,55 @@ impl Ending {
 impl Call {
     /// Makes the call. Deliveries are in the ledger and refused events are dead letters when this
     /// returns.
-    pub(super) async fn make(self) -> Vec<Ending> {
+    pub(super) async fn make(mut self) -> Vec<Ending> {
+        let elsewhere = self.settled_elsewhere().await;
+        let all = std::mem::take(&mut self.flights);
+        let (known, open): (Vec<_>, Vec<_>) =
+            all.into_iter().zip(&elsewhere).partition(|(_, elsewhere)| **elsewhere);
+        self.flights = open.into_iter().map(|(flight, _)| flight).collect();
+        let mut known = match known.is_empty() {
+            true => Vec::new().into_iter(),
+            false => self.note_known(known.into_iter().map(|(flight, _)| flight)).await.into_iter(),
+        };
+        let mut tried = match self.flights.is_empty() {
+            true => Vec::new().into_iter(),
+            false => self.try_all().await.into_iter(),
+        };
+        let next = |elsewhere| if elsewhere { known.next() } else { tried.next() };
+        elsewhere.into_iter().filter_map(next).collect()
+    }
+
+    /// Which events another relay has settled since they came: those are asked about that were tried
+    /// before, or have waited.
+    async fn settled_elsewhere(&self) -> Vec<bool> {
+        let now = time::wall_clock();
+        let is_late = |(flight, attempt): &(Arc<Flight>, u32)| {
+            *attempt > 1 || now.duration_since(flight.received()).is_ok_and(|age| age > LATE)
+        };
+        let late: Vec<_> = self.flights.iter().map(is_late).collect();
+        let asked = self.flights.iter().zip(&late).filter(|(_, late)| **late);
+        let asked: Vec<_> = asked.map(|((flight, _), _)| flight.event().id()).collect();
+        let settled = self.ledger.settled_elsewhere(&asked).await;
+        let mut settled = settled.into_iter().map(|sinks| sinks.contains(&self.name));
+        late.into_iter().map(|late| late && settled.next().unwrap_or_default()).collect()
+    }
+
+    /// Notes what others have settled. What is still in the spool only leaves it with that.
+    async fn note_known(&self, known: impl Iterator<Item = (Arc<Flight>, u32)>) -> Vec<Ending> {
+        let known: Vec<_> = known.map(|(flight, _)| flight).collect();
+        let notes = known.iter().map(|flight| (flight.event().id(), self.name.clone())).collect();
+        let noted = self.ledger.record_here(notes).await;
+        let ending = |flight: &Arc<Flight>| match flight.is_stored() && !noted {
+            true => Ending::Failed {
+                reason: "delivered by another relay, but the store could not note it".to_owned(),
+                retry_after: None,
+            },
+            false => Ending::Elsewhere { noted },
+        };
+        known.iter().map(ending).collect()
+    }
+
+    async fn try_all(&self) -> Vec<Ending> {
         let mut outcomes = self.deliver().await;
         // A sink that answered for too few events has not said that it has the rest.
         outcomes.resize_with(self.flights.len(), || {

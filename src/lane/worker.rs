@@ -229,6 +229,7 @@ impl Worker {
                     job.failure = Some(reason);
                     job.settle(if kept { Verdict::Dead } else { Verdict::Refused });
                 }
+                Ending::Elsewhere { .. } => job.settle(Verdict::Known),
                 Ending::Closed => {
                     self.gone.cancel();
                     job.settle(Verdict::LEFT);

@@ -76,7 +76,8 @@ mod tests {
         ledger.record(event(1), &"app".into());
         ledger.record(event(1), &"app".into());
         ledger.record(event(1), &"archive".into());
-        assert_eq!(ledger.settled(event(1)), ["app".into(), "archive".into()]);
+        let sinks: [Arc<str>; 2] = ["app".into(), "archive".into()];
+        assert_eq!(ledger.settled(event(1)), sinks);
         assert!(ledger.settled(event(2)).is_empty());
     }
 

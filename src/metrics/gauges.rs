@@ -139,6 +139,8 @@ gauges! {
         "Age of the oldest event in the spool; 0 while it is empty";
     store_up: level "vod_relay_store_up", "", [],
         "Whether the store in the state directory takes writes";
+    shared_ledger_up: level "vod_relay_shared_ledger_up", "", [],
+        "Whether the last call to the shared ledger succeeded; only with relay.ledger";
     ready: level "vod_relay_ready", "", [],
         "Whether /readyz answers 200";
     build_info: level "vod_relay_build_info", "", ["version"],

@@ -21,6 +21,7 @@ impl Relay {
             while let Some(ended) = stages.join_next().await {
                 code = worse(code, ended.map_or(exit::INTERNAL, |()| exit::OK));
             }
+            self.ledger.catch_up().await;
             code
         };
         let out_of_time = async {

@@ -47,11 +47,26 @@ impl Relay {
                     .to_owned(),
             );
         }
+        left.extend(self.keep_ledger(&mut config));
         left.extend(self.keep_admin_address(&mut config));
         left.extend(self.keep_listen_addresses(&mut config));
         let changes = Changes { left, ..Changes::between(&self.config, &config) };
         self.adopt(config)?;
         Ok(changes)
+    }
+
+    /// Keeps the shared ledger: what was delivered is noted there, and other relays look there.
+    fn keep_ledger(&self, config: &mut Config) -> Option<String> {
+        let kept = &self.config.relay.ledger;
+        if config.relay.ledger == *kept {
+            return None;
+        }
+        config.relay.ledger.clone_from(kept);
+        Some(
+            "relay.ledger cannot change while vod-relay runs, and relay.ledger_name cannot change \
+             either: the old one stays in use; restart vod-relay to apply it"
+                .to_owned(),
+        )
     }
 
     /// Keeps every source that listens where it listens: the requests that are on their way there

@@ -17,6 +17,9 @@ pub enum StartError {
     /// The store in the state directory cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What is to talk to the shared ledger cannot be made.
+    #[error("relay.ledger: {0}")]
+    Ledger(String),
     /// What needs a state directory came with a reload, and the relay runs without one.
     #[error(
         "ack = \"spooled\" and max_attempts need relay.state_dir, which cannot change while \
@@ -85,6 +88,7 @@ impl StartError {
             }
             Self::NothingToPull => exit::USAGE,
             Self::Store(_)
+            | Self::Ledger(_)
             | Self::StateDir
             | Self::Sink(_)
             | Self::Client { .. }

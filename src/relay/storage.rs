@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::StartError;
 use crate::board::Board;
 use crate::config;
 use crate::ledger::Ledger;
@@ -31,9 +32,18 @@ impl Storage {
         Ok(Some(Self { store, spool }))
     }
 
-    /// The ledger: on disk if there is a state directory.
-    pub(super) fn ledger(storage: Option<&Self>) -> Ledger {
-        storage.map_or_else(Ledger::in_memory, |storage| Ledger::on_disk(storage.store.clone()))
+    /// The ledger: on disk if there is a state directory, and beside a shared one if that is wanted.
+    pub(super) fn ledger(
+        storage: Option<&Self>,
+        config: &config::Relay,
+        totals: &Totals,
+    ) -> Result<Arc<Ledger>, StartError> {
+        let own = storage
+            .map_or_else(Ledger::in_memory, |storage| Ledger::on_disk(storage.store.clone()));
+        let Some(shared) = &config.ledger else { return Ok(Arc::new(own)) };
+        let counts = totals.metrics().shared_ledger();
+        let both = own.sharing(shared, counts);
+        both.map(Arc::new).map_err(|error| StartError::Ledger(error.to_string()))
     }
 
     /// Warns of events in the spool that wait for a sink which is not configured.
@@ -71,15 +81,26 @@ impl Storage {
     }
 }
 
+/// Keeps the shared ledger in order until the relay ends.
+pub(super) async fn maintain_shared(ledger: Arc<Ledger>, end: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(UPKEEP) => ledger.maintain_shared().await,
+            () = end.cancelled() => return,
+        }
+    }
+}
+
 /// What others may see of a relay that starts.
 pub(super) fn board(
     storage: Option<&Storage>,
+    ledger: &Arc<Ledger>,
     totals: &Totals,
     stop: &CancellationToken,
 ) -> Arc<Board> {
     let store = storage.map(|storage| &storage.store);
     let spool = storage.map(|storage| &storage.spool);
-    Board::new(totals.clone(), store, spool, stop.clone())
+    Board::new(totals.clone(), store, spool, Some(ledger), stop.clone())
 }
 
 /// The bounds that a configuration sets.

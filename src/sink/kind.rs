@@ -19,6 +19,8 @@ use super::mysql;
 use super::nats;
 #[cfg(feature = "postgres")]
 use super::postgres;
+#[cfg(feature = "redis")]
+use super::redis;
 use super::{BoxFuture, OpenError, Probed, Sink, command, file, stdout, webhook};
 use crate::config::Section;
 
@@ -85,6 +87,8 @@ const KINDS: &[Entry] = &[
     Entry { name: "nats", read: |section| nats::Config::read(section).map(Kind::new) },
     #[cfg(feature = "amqp")]
     Entry { name: "amqp", read: |section| amqp::Config::read(section).map(Kind::new) },
+    #[cfg(feature = "redis")]
+    Entry { name: "redis", read: |section| redis::Config::read(section).map(Kind::new) },
     #[cfg(feature = "postgres")]
     Entry { name: "postgres", read: |section| postgres::Config::read(section).map(Kind::new) },
     #[cfg(feature = "mysql")]

@@ -111,22 +111,31 @@ impl Intake {
         room: &mut OwnedSemaphorePermit,
     ) -> bool {
         let (mut new, mut leases) = (Vec::new(), Vec::new());
-        for (event, lease) in events {
+        // What is here already the spool finds by itself.
+        let ids: Vec<_> = events.iter().map(|(event, _)| event.id()).collect();
+        let elsewhere = self.ledger.settled_elsewhere(&ids).await;
+        let progress = self.in_flight.progress();
+        for ((event, lease), elsewhere) in events.into_iter().zip(elsewhere) {
             let Some(place) = self.place(&event, room) else { continue };
             let targets = fanout.targets(self.in_flight.source(), &event);
             if targets.is_empty() {
                 self.take_unrouted(&event, lease, place);
                 continue;
             }
-            let sinks = targets.into_iter().map(|at| fanout.lanes()[at].name().clone()).collect();
+            let names = targets.into_iter().map(|at| fanout.lanes()[at].name().clone());
+            let sinks: Vec<_> = names.filter(|name| !elsewhere.contains(name)).collect();
             let (id, text) = (event.id(), event.text().clone());
+            if sinks.is_empty() {
+                progress.redelivered();
+                self.in_flight.confirm(Delivered { id, leases: vec![lease], place });
+                continue;
+            }
             new.push(NewSpooled { id, text, sinks, received: time::wall_clock() });
             leases.push((id, lease, place));
         }
         if new.is_empty() {
             return true;
         }
-        let progress = self.in_flight.progress();
         match spool.append(self.in_flight.source().clone(), new).await {
             Ok(appended) => {
                 crash::point("after-spool");

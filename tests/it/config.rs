@@ -19,9 +19,8 @@ const MINIMAL: &str = "[sources.main]\n[sinks.app]\ntype = \"stdout\"\n";
 fn variables(name: &str) -> Option<String> {
     match name {
         "VOD_SECRET_ID" => Some("AKIDexample".to_owned()),
-        "VOD_SECRET_KEY" | "APP_TOKEN" | "ADMIN_TOKEN" | "SINK_PASSWORD" | "DB_PASSWORD" => {
-            Some(secrets::SENTINEL.to_owned())
-        }
+        "VOD_SECRET_KEY" | "APP_TOKEN" | "ADMIN_TOKEN" | "SINK_PASSWORD" | "DB_PASSWORD"
+        | "REDIS_PASSWORD" => Some(secrets::SENTINEL.to_owned()),
         "VOD_SIGN_KEY" => Some(secrets::SIGN_KEY.to_owned()),
         "APP_SIGNING_SECRET" => Some(secrets::SIGNING_SECRET.to_owned()),
         // What a variable holds cannot change the structure of the file.
@@ -82,7 +81,8 @@ fn the_effective_configuration_shows_every_default_in_order() {
                 credentials = { secret_id = \"${VOD_SECRET_ID}\", secret_key = \"k\" }\n";
     let config = parse(text).unwrap();
     let shown = config.effective();
-    let start = "[relay]\nspool_max_size = 1073741824\nshutdown_grace = \"25s\"\n\n\
+    let start = "[relay]\nspool_max_size = 1073741824\nshutdown_grace = \"25s\"\n\
+                 ledger_name = \"vod_relay_ledger\"\n\n\
                  [log]\nformat = \"text\"\nlevel = \"info\"\n\n\
                  [sources.b]\ntype = \"pull\"\nack = \"delivered\"\nmax_in_flight = 256\n\
                  unrouted = \"leave\"\nconvert = \"none\"\nendpoint = \"https://vod.tencentcloudapi.com\"\n\
@@ -131,9 +131,8 @@ fn the_effective_configuration_is_the_same_configuration() {
         let again = parse(&again).unwrap();
         assert_eq!(again.effective(), config.effective());
         let masked = |name: &str| match name {
-            "VOD_SECRET_KEY" | "APP_TOKEN" | "ADMIN_TOKEN" | "SINK_PASSWORD" | "DB_PASSWORD" => {
-                Some("********".to_owned())
-            }
+            "VOD_SECRET_KEY" | "APP_TOKEN" | "ADMIN_TOKEN" | "SINK_PASSWORD" | "DB_PASSWORD"
+            | "REDIS_PASSWORD" => Some("********".to_owned()),
             name => variables(name),
         };
         let mut expected = Config::parse("config.toml", &text, &masked).unwrap();

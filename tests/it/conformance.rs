@@ -79,6 +79,8 @@ table! {
     kafka: crate::engines::kafka::Cluster,
     #[cfg(feature = "nats")]
     nats: crate::engines::nats::Nats,
+    #[cfg(feature = "redis")]
+    redis: crate::engines::redis::Redis,
     #[cfg(feature = "postgres")]
     postgres: crate::engines::postgres::Postgres,
     #[cfg(feature = "mysql")]

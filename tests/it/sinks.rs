@@ -14,6 +14,8 @@ mod mysql;
 mod nats;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod rows;
 #[cfg(any(feature = "nats", feature = "amqp", feature = "mqtt"))]

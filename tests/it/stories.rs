@@ -18,6 +18,8 @@ mod doctor;
 mod formats;
 mod isolation;
 mod journal;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod many_relays;
 mod odd_answers;
 mod once;
 mod peek;

@@ -135,7 +135,12 @@ impl World {
 
     /// The configuration file as it stands in `text`.
     pub fn raw_config(&self, text: &str) -> Relay {
-        let path = self.path("config.toml");
+        self.config_at("config.toml", text)
+    }
+
+    /// The same in a file of this name, for a relay beside another one.
+    pub fn config_at(&self, name: &str, text: &str) -> Relay {
+        let path = self.path(name);
         fs::write(&path, text).unwrap();
         Relay { config: path, dir: self.dir.path().to_owned(), env: Vec::new() }
     }

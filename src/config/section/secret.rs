@@ -5,10 +5,12 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use reqwest::Url;
 use toml::de::DeValue;
 
 use super::Section;
 use super::collection::Item;
+use super::url::masked;
 use crate::secret::{MASK, Secret};
 
 /// The most that is read of a file with a secret; the longest token of the vendor has 4 KiB.
@@ -30,6 +32,37 @@ impl Section<'_> {
     pub fn string_or_file(&self, key: &str) -> Option<String> {
         let inline = self.string(key).map(Secret::from);
         self.or_from_file(key, inline).map(|text| text.expose().to_owned())
+    }
+
+    /// An address that may have a password in it, given in the same way: the key that has it, and the
+    /// address. An empty one is none.
+    pub(in super::super) fn url_or_file(&self, key: &str, right: &str) -> Option<(String, Url)> {
+        let inline = self.text(key).map(Secret::from);
+        let given = if self.has(key) { key.to_owned() } else { format!("{key}_file") };
+        let text = self.or_from_file(key, inline)?;
+        if text.is_empty() && self.has(key) {
+            self.effective(key, "");
+            return None;
+        }
+        // The text is not quoted: it may hold a password.
+        let url = match Url::parse(text.expose()) {
+            Ok(url) if url.has_host() => url,
+            Ok(_) => {
+                self.mistake(&given, "has no host", right);
+                return None;
+            }
+            Err(error) => {
+                self.mistake(&given, &format!("is not a URL: {error}"), right);
+                return None;
+            }
+        };
+        if self.has(key) {
+            self.effective(key, masked(&url));
+            if url.password().is_some() {
+                self.warn_if_inline(key);
+            }
+        }
+        Some((given, url))
     }
 
     /// What stands in the file, if one is given.
@@ -123,6 +156,12 @@ impl Section<'_> {
     fn inline_secret(&self, key: &str) -> Option<Secret> {
         let text = self.text(key)?;
         self.effective(key, if text.is_empty() { "" } else { MASK });
+        self.warn_if_inline(key);
+        Some(Secret::from(text))
+    }
+
+    /// Others may be able to read a secret that is written in the configuration itself.
+    fn warn_if_inline(&self, key: &str) {
         if let Some((span, DeValue::String(written))) = self.at(key)
             && !written.is_empty()
             && !written.contains("${")
@@ -130,7 +169,6 @@ impl Section<'_> {
             let mut report = self.context.report.borrow_mut();
             report.inline_secret(span, self.path_of(key), format!("{key}_file = \"...\""));
         }
-        Some(Secret::from(text))
     }
 }
 

@@ -69,7 +69,7 @@ fn checked_url(text: &str, schemes: &[&str]) -> Result<Url, String> {
 
 /// The URL without what may be secret in it: the password, a user name that stands alone (some
 /// services take a token there), and the values of the query.
-fn masked(url: &Url) -> String {
+pub(super) fn masked(url: &Url) -> String {
     let mut masked = url.clone();
     // These fail only for URLs without a host, which have nothing to mask.
     if url.password().is_some() {

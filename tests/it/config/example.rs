@@ -27,6 +27,7 @@ fn tables() -> Vec<(&'static str, &'static str, &'static str)> {
             "kafka",
             "brokers = [\"kafka-1.example.com:9092\"]\ntopic = \"vod-events\"",
         ),
+        ("[sinks.redis]", "redis", "url = \"redis://127.0.0.1:6379/0\""),
     ];
     tables.into_iter().filter(|(_, kind, _)| sink::left_out().all(|name| name != *kind)).collect()
 }
@@ -51,13 +52,14 @@ pub(crate) fn active() -> String {
     EXAMPLE.to_owned()
 }
 
-/// The example with every key that is commented out, but for the names of files that are not there,
-/// and for statements, which take the place of tables.
+/// The example with every key that is commented out, but for the names of files that are not there, for
+/// statements, which take the place of tables, and for a ledger that is not part of this build.
 pub(crate) fn uncommented() -> String {
-    let lines = EXAMPLE.lines().map(|line| match commented_out(line) {
-        Some(key) if ["_file =", "_files =", "sql ="].iter().all(|no| !key.contains(no)) => key,
-        _ => line,
-    });
+    let is_there = |key: &&str| {
+        let is_built = cfg!(feature = "redis") || !key.starts_with("ledger =");
+        is_built && ["_file =", "_files =", "sql ="].iter().all(|no| !key.contains(no))
+    };
+    let lines = EXAMPLE.lines().map(|line| commented_out(line).filter(is_there).unwrap_or(line));
     of_this_build(&lines.collect::<Vec<_>>().join("\n"))
 }
 

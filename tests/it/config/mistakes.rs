@@ -41,6 +41,16 @@ fn in_relay_and_log() {
             ),
             ("state_dir = \"\"", "state_dir: is empty (the name of a file)"),
             (
+                "ledger = \"mysql://a:hunter2@b\"",
+                "ledger: has a scheme other than redis, rediss or postgres (for example \
+                 \"redis://redis.example.com:6379/0\" or \"postgres://relay@db.example.com/vod\")",
+            ),
+            (
+                "ledger_name = \"relay-1\"",
+                "ledger_name: has a name that cannot be used (1 to 48 of a-z 0-9 _, not beginning \
+                 with a digit)",
+            ),
+            (
                 "spool_max_size = \"4 kB\"",
                 "spool_max_size: 3.9 KiB is out of range \
                  (a size of at least 1.0 MiB, for example \"100 MiB\")",
@@ -63,6 +73,36 @@ fn in_relay_and_log() {
             ),
         ],
     );
+}
+
+#[test]
+fn a_shared_ledger_needs_its_part_of_the_build() {
+    for (scheme, has_it) in
+        [("redis", cfg!(feature = "redis")), ("postgres", cfg!(feature = "postgres"))]
+    {
+        let text = format!("{MINIMAL}[relay]\nledger = \"{scheme}://relay:hunter2@h/1\"\n");
+        let needs = format!("relay.ledger: needs {scheme}, which is not part of this build");
+        let mistakes = mistakes(&text);
+        assert_eq!(mistakes.contains(&needs), !has_it, "{mistakes}");
+        assert_eq!(mistakes.is_empty(), has_it, "{mistakes}");
+    }
+}
+
+#[test]
+fn the_address_of_a_shared_ledger_is_never_shown_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ledger");
+    fs::write(&file, "redis://relay:hunter2@h/cache\n").unwrap();
+    let in_file = format!("ledger_file = {file:?}");
+    for (line, problem) in [
+        ("ledger = \"redis://:hunter2@h:port\"", "ledger: is not a URL: invalid port number"),
+        ("ledger = \"redis:hunter2\"", "ledger: has no host"),
+        (&*in_file, "ledger_file: "),
+    ] {
+        let mistakes = mistakes(&format!("{MINIMAL}[relay]\n{line}\n"));
+        assert!(mistakes.contains(&format!("relay.{problem}")), "{mistakes}");
+        assert!(!mistakes.contains("hunter2"), "{mistakes}");
+    }
 }
 
 #[test]
