@@ -16,6 +16,7 @@
 mod probe;
 mod statement;
 mod table;
+mod together;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -147,7 +147,7 @@ async fn rows_that_are_refused_cost_only_themselves() {
 async fn who_waits_for_a_lock_leaves_nothing_behind() {
     let Some(server) = Mysql::start().await else { return };
     server
-        .query("CREATE TABLE vod_events (id varchar(50) PRIMARY KEY, body longtext)")
+        .query("CREATE TABLE vod_events (id varchar(50) PRIMARY KEY, body longtext CHARACTER SET utf8mb4)")
         .await
         .unwrap();
     let mut locking = server.connect().await.unwrap();
