@@ -191,3 +191,22 @@ pub fn complain(error: &str) {
         false => eprintln!("{error}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_heard_only_where_the_level_names_them() {
+        let hears = |level: &str, library: &str| {
+            filter(&Log { format: LogFormat::Text, level: level.to_owned() })
+                .unwrap()
+                .would_enable(&format!("{library}::connection"), &Level::ERROR)
+        };
+        for library in QUIET {
+            assert!(!hears("trace", library), "{library}");
+            assert!(hears(&format!("info,{library}=warn"), library), "{library}");
+        }
+        assert!(hears("info", "vod_relay"));
+    }
+}

@@ -8,7 +8,7 @@ use crate::event::Event;
 const TYPE: &str = "{type}";
 
 /// The most characters of what is filled in. VOD's longest type has half as many.
-pub(super) const VALUE_MAX: usize = 64;
+const VALUE_MAX: usize = 64;
 
 /// A text in which every `{type}` is the event's type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,28 +16,28 @@ pub(super) struct Template(String);
 
 impl Template {
     /// Takes a text that has no other placeholders than `{type}`; what is wrong with another one.
-    pub(super) fn new(text: String) -> Result<Self, &'static str> {
+    fn new(text: String) -> Result<Self, &'static str> {
         if text.replace(TYPE, "").contains(['{', '}']) {
             return Err("has a placeholder other than {type}");
         }
         Ok(Self(text))
     }
 
-    /// Reads a key. `flaw` says what is wrong with a text that is filled in; mistakes go into the
-    /// section's report.
+    /// Reads a key. `flaw` says what is wrong with a text that is filled in, with a value as long as
+    /// one can be, and `right` what would be right; mistakes go into the section's report.
     pub(super) fn read(
         section: &Section<'_>,
-        key: &str,
-        default: &str,
+        [key, default]: [&str; 2],
+        right: &str,
         flaw: impl Fn(&str) -> Option<&'static str>,
     ) -> Option<Self> {
         let template = Self::new(section.string_or(key, default));
-        let checked = template.and_then(|template| match flaw(&template.with("Type")) {
-            Some(flaw) => Err(flaw),
-            None => Ok(template),
-        });
-        let right = format!("for example \"{default}\" or \"{default}.{TYPE}\"");
-        checked.map_err(|flaw| section.mistake(key, flaw, &right)).ok()
+        let checked =
+            template.and_then(|template| match flaw(&template.with(&"x".repeat(VALUE_MAX))) {
+                Some(flaw) => Err(flaw),
+                None => Ok(template),
+            });
+        checked.map_err(|flaw| section.mistake(key, flaw, right)).ok()
     }
 
     /// The text for an event. Characters of its type that may have a meaning where the text goes to

@@ -40,10 +40,15 @@ pub(super) async fn probe(config: &Config) -> Probed {
         "" => format!("the queue {key}"),
         exchange => format!("the exchange {exchange}"),
     };
+    let varies = config.exchange.is_empty() && config.routing_key.varies();
     match tokio::time::timeout(config.timeout, ask(config, &session, &key)).await {
         Ok(Ok(())) => {
             Probed::Fine { found: format!("{shown} takes connections ({took} ms) and has {what}") }
         }
+        Ok(Err(error)) if is(&error, AMQPSoftError::NOTFOUND) && varies => Probed::Doubtful {
+            found: format!("{shown} takes connections, but {what} does not exist"),
+            mend: "declare a queue for each type, durable".to_owned(),
+        },
         Ok(Err(error)) if is(&error, AMQPSoftError::NOTFOUND) => Probed::Failing {
             found: format!("{shown} takes connections, but {what} does not exist"),
             mend: format!("declare {what}, durable"),

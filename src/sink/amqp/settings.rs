@@ -10,7 +10,7 @@ use crate::config::Section;
 use crate::format::Format;
 use crate::http;
 use crate::secret::Secret;
-use crate::sink::template::{Template, VALUE_MAX};
+use crate::sink::template::Template;
 use crate::tls;
 
 /// The most bytes of a routing key or of an exchange's name, by the protocol.
@@ -127,17 +127,14 @@ fn routing_key(section: &Section<'_>, exchange: &str) -> Option<Template> {
                  no exchange";
     if !section.has("routing_key") {
         section.missing("routing_key", right);
+        // Known all the same.
+        return section.string("routing_key").and(None);
     }
-    let key = section.string("routing_key")?;
-    if key.is_empty() && exchange.is_empty() {
-        section.mistake("routing_key", "is empty, and so is exchange", right);
-    }
-    let template = Template::new(key).map_err(|flaw| section.mistake("routing_key", flaw, right));
-    let template = template.ok()?;
-    if template.with(&"x".repeat(VALUE_MAX)).len() > NAME_MAX {
-        section.mistake("routing_key", "is too long", "255 bytes at the most with a long type");
-    }
-    Some(template)
+    Template::read(section, ["routing_key", ""], right, |key| match key.len() {
+        0 if exchange.is_empty() => Some("is empty, and so is exchange"),
+        length if length > NAME_MAX => Some("is too long: 255 bytes at the most, with a long type"),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ use crate::tls;
 /// Where events go unless it is configured.
 const SUBJECT: &str = "vod.events";
 
+/// What a mistake in the subject is answered with.
+const RIGHT: &str = "for example \"vod.events\" or \"vod.{type}\"";
+
 /// The settings.
 #[derive(Clone, PartialEq)]
 pub struct Config {
@@ -68,7 +71,7 @@ impl Config {
         let servers = section.servers("url", "nats://127.0.0.1:4222", &["nats", "tls"]);
         let auth = auth(section, servers.as_deref().unwrap_or_default());
         let tls = section.tls_files();
-        let subject = Template::read(section, "subject", SUBJECT, flaw);
+        let subject = Template::read(section, ["subject", SUBJECT], RIGHT, flaw);
         let format = section.format();
         let timeout = crate::sink::timeout(section, Duration::from_secs(10));
         let servers = servers?;

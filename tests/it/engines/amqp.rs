@@ -68,9 +68,17 @@ impl Rabbit {
         self.broker.as_ref().unwrap().signal(name);
     }
 
-    async fn up(&mut self) {
+    /// Runs `rabbitmqctl`.
+    pub async fn control(&self, args: &[&str]) {
+        let mut command = tokio::process::Command::from(self.program("rabbitmqctl"));
+        let run = unstuck("rabbitmqctl", command.args(args).output()).await.unwrap();
+        assert!(run.status.success(), "{run:?}");
+    }
+
+    /// A program that shares this broker's environment.
+    fn program(&self, name: &str) -> Command {
         let dir = self.dir.path();
-        let mut command = Command::new(format!("{}/rabbitmq-server", PLACES[0]));
+        let mut command = Command::new(format!("{}/{name}", PLACES[0]));
         command
             .env("HOME", dir)
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
@@ -88,10 +96,14 @@ impl Rabbit {
             .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-start_epmd false")
             // The script becomes the broker instead of watching it, so that a signal reaches it.
             .env("RUNNING_UNDER_SYSTEMD", "1");
-        let log = dir.join("rabbit.log");
+        command
+    }
+
+    async fn up(&mut self) {
+        let log = self.dir.path().join("rabbit.log");
         // What an earlier start said does not count.
         let _ = fs::remove_file(&log);
-        let mut broker = Server::spawn(&command, &log);
+        let mut broker = Server::spawn(&self.program("rabbitmq-server"), &log);
         broker.says("Server startup complete").await;
         self.broker = Some(broker);
     }

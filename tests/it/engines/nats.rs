@@ -53,7 +53,11 @@ impl Nats {
         let program = program("nats-server", &["/usr/sbin"], "nats-server").unwrap();
         let mut command = Command::new(program);
         command.arg("-c").arg(self.dir.path().join("nats.conf"));
-        let mut server = Server::spawn(&command, &self.dir.path().join("nats.log"));
+        let log = self.dir.path().join("nats.log");
+        // What an earlier start said does not count.
+        let _ = fs::remove_file(&log);
+        let mut server = Server::spawn(&command, &log);
+        server.says("Server is ready").await;
         server.listens(self.port).await;
         self.server = Some(server);
     }
