@@ -32,6 +32,9 @@ const RECONNECT_MAX_MS: &str = "1000";
 /// The most time that opening a connection may take.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
+/// The most time that one request may take; what it had is sent again within the records' own time.
+const REQUEST_MAX: Duration = Duration::from_secs(60);
+
 /// How long a topic may be unknown before its records are refused. One that the broker makes by
 /// itself is known in less.
 const UNKNOWN_MAX: Duration = Duration::from_secs(3);
@@ -197,8 +200,8 @@ pub(super) fn settings(config: &Config) -> ClientConfig {
         ("linger.ms", LINGER_MS.to_owned()),
         ("reconnect.backoff.max.ms", RECONNECT_MAX_MS.to_owned()),
         ("socket.keepalive.enable", "true".to_owned()),
-        ("socket.timeout.ms", millis(patience)),
-        ("request.timeout.ms", millis(patience)),
+        ("socket.timeout.ms", millis(patience.min(REQUEST_MAX))),
+        ("request.timeout.ms", millis(patience.min(REQUEST_MAX))),
         ("socket.connection.setup.timeout.ms", millis(connecting)),
         ("topic.metadata.propagation.max.ms", millis((patience / 2).min(UNKNOWN_MAX))),
         ("log.connection.close", "false".to_owned()),
@@ -239,5 +242,79 @@ fn protocol(config: &Config) -> &'static str {
         (Some(_), None) => "ssl",
         (None, Some(_)) => "sasl_plaintext",
         (Some(_), Some(_)) => "sasl_ssl",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Key, Login, Mechanism};
+    use super::*;
+    use crate::format::Format;
+    use crate::tls;
+
+    #[test]
+    fn the_settings_are_what_the_keys_say_and_the_promise_stands_above_the_options() {
+        let text = |text: &str| Secret::from(text.to_owned());
+        let login = Login {
+            mechanism: Mechanism::ScramSha256,
+            user: "relay".to_owned(),
+            password: text("hunter2"),
+        };
+        let files = tls::Files {
+            ca_file: Some("/ca.pem".into()),
+            identity: Some(("/cert.pem".into(), "/key.pem".into())),
+        };
+        let plain = Config {
+            brokers: vec!["a:1".to_owned(), "b:2".to_owned()],
+            topic: "t".to_owned(),
+            key: Key::File,
+            tls: None,
+            login: None,
+            options: vec![("acks".to_owned(), text("0")), ("linger.ms".to_owned(), text("9"))],
+            format: Format::Callback,
+            timeout: Duration::from_secs(10),
+        };
+        let all = Config { tls: Some(files), login: Some(login), ..plain.clone() };
+        for (config, protocol) in [
+            (&plain, "plaintext"),
+            (&all, "sasl_ssl"),
+            (&Config { login: None, ..all.clone() }, "ssl"),
+            (&Config { tls: None, ..all.clone() }, "sasl_plaintext"),
+        ] {
+            assert_eq!(settings(config).get("security.protocol"), Some(protocol));
+        }
+        let settings = settings(&all);
+        for (name, value) in [
+            ("bootstrap.servers", "a:1,b:2"),
+            ("acks", "all"),
+            ("enable.idempotence", "true"),
+            ("linger.ms", "9"),
+            ("message.timeout.ms", "8000"),
+            ("sasl.mechanism", "SCRAM-SHA-256"),
+            ("sasl.username", "relay"),
+            ("sasl.password", "hunter2"),
+            ("ssl.ca.location", "/ca.pem"),
+            ("ssl.certificate.location", "/cert.pem"),
+            ("ssl.key.location", "/key.pem"),
+        ] {
+            assert_eq!(settings.get(name), Some(value), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_shortest_and_the_longest_timeout_make_settings_that_agree() {
+        for timeout in [crate::sink::TIMEOUT_MIN, crate::sink::TIMEOUT_MAX] {
+            let config = Config {
+                brokers: vec!["127.0.0.1:1".to_owned()],
+                topic: "t".to_owned(),
+                key: Key::None,
+                tls: None,
+                login: None,
+                options: Vec::new(),
+                format: Format::Callback,
+                timeout,
+            };
+            Client::new(&settings(&config), "app").unwrap();
+        }
     }
 }

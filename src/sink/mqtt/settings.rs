@@ -222,7 +222,7 @@ mod tests {
             ("", "is empty"),
             ("vod/#", "has a wildcard"),
             ("+/events", "has a wildcard"),
-            ("$SYS/x", "begins with $"),
+            ("$$SYS/x", "begins with $"),
             ("vod/{file}", "has a placeholder other than {type}"),
         ] {
             assert!(flaw(wrong).contains(problem), "{wrong}: {}", flaw(wrong));
