@@ -3,11 +3,14 @@
 //! The `backoff` crate serves here as a calculator only. Its retry loop is not used, because a try
 //! must be signed afresh, end with its lease and stop when the relay stops.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backoff::SystemClock;
 use backoff::backoff::Backoff as _;
 use backoff::exponential::ExponentialBackoff;
+
+use crate::time::{self, Instant};
 
 /// How the delays of one kind of operation grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +68,40 @@ impl Delays {
     }
 }
 
+/// Keeps tries apart that fail, whoever makes them: a connection that several want.
+#[derive(Debug)]
+pub struct Pauses(Mutex<(Delays, Option<Instant>)>);
+
+impl Pauses {
+    /// None before the first failure.
+    pub fn new(policy: Policy) -> Self {
+        Self(Mutex::new((policy.delays(), None)))
+    }
+
+    /// Tries once the pause after the last failure is over.
+    ///
+    /// # Errors
+    ///
+    /// Those of the try.
+    pub async fn attempt<T, E>(&self, attempt: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let until = self.0.lock().unwrap_or_else(PoisonError::into_inner).1;
+        if until.is_some() {
+            time::sleep_until(until).await;
+        }
+        let made = attempt.await;
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (delays, until) = &mut *inner;
+        match &made {
+            Ok(_) => {
+                delays.reset();
+                *until = None;
+            }
+            Err(_) => *until = Some(time::now() + delays.next_delay()),
+        }
+        made
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,5 +137,18 @@ mod tests {
         }
         delays.reset();
         assert!(delays.next_delay() <= POLICY.first);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn tries_that_fail_are_kept_apart_until_one_succeeds() {
+        let pauses = Pauses::new(POLICY);
+        let start = time::now();
+        for _ in 0..20 {
+            assert_eq!(pauses.attempt(async { Err::<(), _>("down") }).await, Err("down"));
+        }
+        assert!(start.elapsed() > POLICY.longest, "{:?}", start.elapsed());
+        assert_eq!(pauses.attempt(async { Ok::<_, ()>(1) }).await, Ok(1));
+        let up = time::now();
+        assert_eq!(pauses.attempt(async { Ok::<_, ()>(2) }).await, Ok(2));
+        assert_eq!(up.elapsed(), Duration::ZERO);
     }
 }

@@ -7,11 +7,13 @@
 pub mod command;
 pub mod file;
 mod kind;
+#[cfg(feature = "mysql")]
+pub mod mysql;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 mod rows;
 pub mod stdout;
 pub mod webhook;

@@ -1,6 +1,7 @@
 //! A few connections, made when they are wanted and kept while they serve.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -13,8 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::cause::cause;
 use super::settings::Settings;
-use crate::retry::{Delays, Policy};
-use crate::time::{self, Instant};
+use crate::retry::{Pauses, Policy};
 use crate::tls::TlsError;
 
 /// Between tries to connect that fail.
@@ -39,14 +39,7 @@ pub struct Pool {
     tls: RwLock<MakeRustlsConnect>,
     idle: Mutex<Vec<Connection>>,
     slots: Semaphore,
-    pause: Mutex<Pause>,
-}
-
-/// How long to wait for the next try to connect.
-#[derive(Debug)]
-struct Pause {
-    delays: Delays,
-    until: Option<Instant>,
+    pauses: Pauses,
 }
 
 /// A client, and the end of its connection.
@@ -90,9 +83,8 @@ impl Pool {
         connect_timeout: Duration,
     ) -> Result<Self, TlsError> {
         let tls = RwLock::new(settings.encryption.connector(&settings.files)?);
-        let pause = Mutex::new(Pause { delays: PAUSES.delays(), until: None });
         let (idle, slots) = (Mutex::default(), Semaphore::new(most));
-        Ok(Self { settings, connect_timeout, tls, idle, slots, pause })
+        Ok(Self { settings, connect_timeout, tls, idle, slots, pauses: Pauses::new(PAUSES) })
     }
 
     /// Reads the files of TLS again, if there are any: whether there are. Connections that are
@@ -128,7 +120,7 @@ impl Pool {
         };
         let mut connection = match idle {
             Some(connection) => connection,
-            None => self.connect().await?,
+            None => self.pauses.attempt(self.connect()).await?,
         };
         connection.end.is_lent = true;
         Ok(Lent { pool: self, connection, _slot: slot })
@@ -140,23 +132,6 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<Connection, Failure> {
-        let until = locked(&self.pause).until;
-        if let Some(until) = until {
-            tokio::time::sleep_until(until).await;
-        }
-        let made = self.try_to_connect().await;
-        let mut pause = locked(&self.pause);
-        match &made {
-            Ok(_) => {
-                pause.delays.reset();
-                pause.until = None;
-            }
-            Err(_) => pause.until = Some(time::now() + pause.delays.next_delay()),
-        }
-        made
-    }
-
-    async fn try_to_connect(&self) -> Result<Connection, Failure> {
         let tls = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
         let connecting = self.settings.config.connect(tls);
         let Ok(connected) = tokio::time::timeout(self.connect_timeout, connecting).await else {
@@ -166,9 +141,13 @@ impl Pool {
                 self.server()
             )));
         };
-        let (client, connection) = connected.map_err(|error| self.failure(&error))?;
-        // What ends it, the client's calls report.
-        let task = tokio::spawn(async move { drop(connection.await) }).abort_handle();
+        let (client, mut connection) = connected.map_err(|error| self.failure(&error))?;
+        // What ends it, the client's calls report. What the server only wants to be noticed is not for
+        // the log: it may be said for each row.
+        let drive = async move {
+            while let Some(Ok(_)) = poll_fn(|context| connection.poll_message(context)).await {}
+        };
+        let task = tokio::spawn(drive).abort_handle();
         Ok(Connection { client, end: End { task, is_lent: false } })
     }
 

@@ -7,6 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "mysql")]
+use super::mysql;
 #[cfg(feature = "postgres")]
 use super::postgres;
 #[cfg(feature = "redis")]
@@ -60,7 +62,7 @@ struct Entry {
 type ReadKind = fn(&Section<'_>) -> Option<Kind>;
 
 /// The names of all kinds, in the order in which they are told.
-const NAMES: [&str; 6] = ["stdout", "file", "webhook", "command", "redis", "postgres"];
+const NAMES: [&str; 7] = ["stdout", "file", "webhook", "command", "redis", "postgres", "mysql"];
 
 /// The kinds that this build has: each of the others is a feature, called as the kind is.
 const KINDS: &[Entry] = &[
@@ -72,6 +74,8 @@ const KINDS: &[Entry] = &[
     Entry { name: "redis", read: |section| redis::Config::read(section).map(Kind::new) },
     #[cfg(feature = "postgres")]
     Entry { name: "postgres", read: |section| postgres::Config::read(section).map(Kind::new) },
+    #[cfg(feature = "mysql")]
+    Entry { name: "mysql", read: |section| mysql::Config::read(section).map(Kind::new) },
 ];
 
 /// The names of the kinds that this build has.

@@ -16,6 +16,7 @@
 mod probe;
 mod statement;
 mod table;
+mod together;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,7 +111,7 @@ impl Target {
         if let Some(text) = rows::own_statement(section, example) {
             return Some(Self::Statement(text));
         }
-        if let Some(problem) = statement::flaw_of_table(&name) {
+        if let Some(problem) = rows::flaw_of_table(&name) {
             section.mistake("table", problem, "\"TABLE\" or \"SCHEMA.TABLE\"");
             return None;
         }
@@ -188,5 +189,40 @@ impl Sink for Postgres {
             Ok(false) => {}
             Err(error) => warn!(sink = self.name, %error, "keeping the old certificates"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::fixture::read;
+
+    #[test]
+    fn keys_that_contradict_each_other_are_told() {
+        let url = "url = 'postgres://a:hunter2@h/vod'\n";
+        for (keys, mistake) in [
+            ("password = 'hunter2'", "2:7: sinks.app.url: has a password, as password does"),
+            ("sql = 'SELECT :id'\ntable = 't'", "4:9: sinks.app.table: has no place beside sql"),
+            ("sql = ''", "3:7: sinks.app.sql: is empty"),
+            ("table = 'a.b.c'", "3:9: sinks.app.table: has too many parts"),
+            ("columns = { a = 'body' }", "3:11: sinks.app.columns: has no column for \"id\""),
+            ("columns = { a = 'idd' }", "3:17: sinks.app.columns.a: \"idd\" is not known here"),
+            ("body_type = 'text'", "3:13: sinks.app.body_type: \"text\" is not known here"),
+        ] {
+            let (_, mistakes) = read(&format!("{url}{keys}"), Config::read);
+            assert!(mistakes.contains(mistake), "{mistakes} lacks {mistake}");
+            assert!(!mistakes.contains("hunter2"), "{mistakes}");
+        }
+        let (config, mistakes) = read(url, Config::read);
+        let config = config.unwrap();
+        assert_eq!(mistakes, "");
+        assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+    }
+
+    #[tokio::test]
+    async fn the_sink_shows_no_secrets() {
+        let config = read("url = 'postgres://a:hunter2@h/vod'", Config::read).0.unwrap();
+        let sink = config.open("app").unwrap();
+        assert!(!format!("{sink:?}").contains("hunter2"), "{sink:?}");
     }
 }

@@ -19,7 +19,7 @@ const MINIMAL: &str = "[sources.main]\n[sinks.app]\ntype = \"stdout\"\n";
 fn variables(name: &str) -> Option<String> {
     match name {
         "VOD_SECRET_ID" => Some("AKIDexample".to_owned()),
-        "VOD_SECRET_KEY" | "APP_TOKEN" | "ADMIN_TOKEN" | "REDIS_PASSWORD" => {
+        "VOD_SECRET_KEY" | "APP_TOKEN" | "ADMIN_TOKEN" | "REDIS_PASSWORD" | "DB_PASSWORD" => {
             Some(secrets::SENTINEL.to_owned())
         }
         "VOD_SIGN_KEY" => Some(secrets::SIGN_KEY.to_owned()),
@@ -131,7 +131,7 @@ fn the_effective_configuration_is_the_same_configuration() {
         let again = parse(&again).unwrap();
         assert_eq!(again.effective(), config.effective());
         let masked = |name: &str| match name {
-            "VOD_SECRET_KEY" | "APP_TOKEN" | "ADMIN_TOKEN" | "REDIS_PASSWORD" => {
+            "VOD_SECRET_KEY" | "APP_TOKEN" | "ADMIN_TOKEN" | "REDIS_PASSWORD" | "DB_PASSWORD" => {
                 Some("********".to_owned())
             }
             name => variables(name),

@@ -79,6 +79,8 @@ table! {
     redis: crate::engines::redis::Redis,
     #[cfg(feature = "postgres")]
     postgres: crate::engines::postgres::Postgres,
+    #[cfg(feature = "mysql")]
+    mysql: crate::engines::mysql::Mysql,
 }
 
 async fn what_it_takes_it_holds<E: Engine>() {

@@ -108,6 +108,7 @@ fn every_configuration_is_right() {
     for (name, secret) in [
         ("vod-secret-key", "secret".to_owned()),
         ("vod-sign-key", "secret".to_owned()),
+        ("db-password", "secret".to_owned()),
         ("app-signing-secret", format!("whsec_{}", "secret00".repeat(4))),
     ] {
         let file = secrets.path().join(name);

@@ -35,8 +35,12 @@ impl Table {
             let value = match key.name.as_str() {
                 name if kind.is_some_and(|(key, _)| key == name) => continue,
                 _ if key.default != "required" => continue,
-                "url" if kind == Some(("type", "redis")) => "\"redis://redis.example.com\"",
-                "url" => "\"https://app.example.com\"",
+                "url" => match kind {
+                    Some(("type", "postgres")) => "\"postgres://relay@db.example.com/vod\"",
+                    Some(("type", "mysql")) => "\"mysql://relay@db.example.com/vod\"",
+                    Some(("type", "redis")) => "\"redis://redis.example.com\"",
+                    _ => "\"https://app.example.com\"",
+                },
                 "path" => "\"/tmp/events.jsonl\"",
                 "command" => "[\"/bin/true\"]",
                 "secret_id" | "secret_key" => "\"some\"",

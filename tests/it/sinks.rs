@@ -2,10 +2,14 @@
 
 mod command;
 mod file;
+#[cfg(feature = "mysql")]
+mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod rows;
 mod webhook;
 
 use std::sync::Arc;

@@ -4,7 +4,12 @@ use bytes::{BufMut as _, BytesMut};
 use tokio_postgres::types::{Format, IsNull, ToSql, Type};
 use tokio_postgres::{Client, Error};
 
-use crate::sink::rows::{Columns, Field, Row, with_parameters};
+use crate::sink::rows::{
+    Columns, Field, Row, id_column, list, quoted, quoted_table, with_parameters,
+};
+
+/// What names stand in.
+const QUOTE: char = '"';
 
 /// The type of the body's column in a table that is made here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,15 +33,13 @@ impl Statement {
     /// The statement for a table and its columns. The id must have a unique index; a conflict
     /// with any other is an error, so that no event is dropped for it.
     pub(super) fn insert(table: &str, columns: &Columns) -> Self {
-        let names: Vec<_> = columns.iter().map(|(name, _)| quoted(name)).collect();
         let values: Vec<_> = (1..=columns.len()).map(|number| format!("${number}")).collect();
-        let id = columns.iter().find(|(_, field)| *field == Field::Id);
         let text = format!(
             "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO NOTHING",
-            quoted_table(table),
-            names.join(", "),
+            quoted_table(table, QUOTE),
+            list(columns, QUOTE),
             values.join(", "),
-            id.map(|(name, _)| quoted(name)).unwrap_or_default(),
+            id_column(columns, QUOTE),
         );
         Self { text, fields: columns.iter().map(|(_, field)| *field).collect() }
     }
@@ -95,30 +98,10 @@ pub(super) fn create(table: &str, columns: &Columns, body: BodyType) -> String {
             (Field::Body, BodyType::Jsonb) => "jsonb NOT NULL",
             (Field::SubAppId, _) => "bigint",
         };
-        format!("{} {of}", quoted(name))
+        format!("{} {of}", quoted(name, QUOTE))
     });
     let columns = columns.collect::<Vec<_>>().join(", ");
-    format!("CREATE TABLE IF NOT EXISTS {} ({columns})", quoted_table(table))
-}
-
-/// What is wrong with the name of a table.
-pub(super) fn flaw_of_table(name: &str) -> Option<&'static str> {
-    let parts: Vec<_> = name.split('.').collect();
-    if parts.iter().any(|part| part.is_empty()) {
-        Some("has an empty name in it")
-    } else if parts.len() > 2 {
-        Some("has too many parts")
-    } else {
-        None
-    }
-}
-
-fn quoted_table(name: &str) -> String {
-    name.split('.').map(quoted).collect::<Vec<_>>().join(".")
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+    format!("CREATE TABLE IF NOT EXISTS {} ({columns})", quoted_table(table, QUOTE))
 }
 
 /// A text as it would stand in quotes in a statement: the server takes it for whatever type is
@@ -168,10 +151,6 @@ mod tests {
             create("t", &columns, BodyType::Jsonb),
             "CREATE TABLE IF NOT EXISTS \"t\" (\"i\"\"d\" text PRIMARY KEY, \"Body\" jsonb NOT NULL)"
         );
-        assert_eq!(flaw_of_table("a.b"), None);
-        for wrong in ["", "a.", ".b", "a.b.c"] {
-            assert!(flaw_of_table(wrong).is_some(), "{wrong}");
-        }
     }
 
     #[test]

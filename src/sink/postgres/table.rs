@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio_postgres::Error;
 
 use super::Postgres;
+use super::together::all;
 use crate::postgres::{Lent, cause};
-use crate::sink::rows::{Row, Table, Trouble, all};
+use crate::sink::rows::{Row, Table, Trouble};
 
 /// What begins a transaction: with an end of its own, so that a server that waits for a lock does
 /// not go on after the relay has given up, and with commits that are on disk.

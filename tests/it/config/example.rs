@@ -16,6 +16,8 @@ fn tables() -> Vec<(&'static str, &'static str, &'static str)> {
         ("[sources.hook]", "callback", ""),
         ("[sinks.archive]", "file", "path = \"/var/lib/vod-relay/events.jsonl\""),
         ("[sinks.script]", "command", "command = [\"/usr/local/bin/on-vod-event\", \"--quiet\"]"),
+        ("[sinks.db]", "postgres", "url = \"postgres://vod_relay@db.example.com/vod\""),
+        ("[sinks.maria]", "mysql", "url = \"mysql://vod_relay@db.example.com/vod\""),
         ("[sinks.print]", "stdout", ""),
         ("[sinks.stream]", "redis", "url = \"redis://127.0.0.1:6379/0\""),
     ];
@@ -42,12 +44,12 @@ pub(crate) fn active() -> String {
     EXAMPLE.to_owned()
 }
 
-/// The example with every key that is commented out, but for the names of files that are not there, and
-/// for a ledger that is not part of this build.
+/// The example with every key that is commented out, but for the names of files that are not there,
+/// for statements, which take the place of tables, and for a ledger that is not part of this build.
 pub(crate) fn uncommented() -> String {
     let is_there = |key: &&str| {
         let is_built = cfg!(feature = "redis") || !key.starts_with("ledger =");
-        is_built && !key.contains("_file =") && !key.contains("_files =")
+        is_built && ["_file =", "_files =", "sql ="].iter().all(|no| !key.contains(no))
     };
     let lines = EXAMPLE.lines().map(|line| commented_out(line).filter(is_there).unwrap_or(line));
     of_this_build(&lines.collect::<Vec<_>>().join("\n"))

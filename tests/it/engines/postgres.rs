@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tokio_postgres::{NoTls, SimpleQueryMessage};
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage};
 
 use crate::conformance::{Engine, Held};
 use crate::servers::{Server, free_port, program, without_rights};
@@ -63,12 +64,18 @@ impl Postgres {
         format!("[sinks.app]\ntype = \"postgres\"\nurl = \"{url}\"\n{keys}\n")
     }
 
-    /// Runs statements, and gives the rows of the last as texts.
-    pub async fn query(&self, sql: &str) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
+    /// A connection of the story's own, and the task that drives it.
+    pub async fn connect(&self) -> Result<(Client, JoinHandle<()>), Error> {
         let mut config = tokio_postgres::Config::new();
         config.host("127.0.0.1").port(self.port).user("relay").password(PASSWORD);
         let (client, connection) = config.dbname("postgres").connect(NoTls).await?;
-        let driving = tokio::spawn(connection);
+        let driving = async { connection.await.unwrap_or_default() };
+        Ok((client, tokio::spawn(driving)))
+    }
+
+    /// Runs statements, and gives the rows of the last as texts.
+    pub async fn query(&self, sql: &str) -> Result<Vec<Vec<String>>, Error> {
+        let (client, driving) = self.connect().await?;
         let answer = client.simple_query(sql).await;
         drop(client);
         // In good order.

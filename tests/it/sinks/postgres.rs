@@ -2,31 +2,10 @@
 
 use std::fs;
 
-use vod_relay::event::Event;
-
+use super::rows::{event, id, relay};
 use crate::conformance::Engine as _;
 use crate::engines::postgres::{PASSWORD, Postgres};
-use crate::world::{Relay, World};
-
-/// An event of this type and task, with more in it.
-fn event(task: &str, more: &str) -> String {
-    format!(
-        r#"{{"EventType":"ProcedureStateChanged","ProcedureStateChangeEvent":{{"TaskId":"{task}","FileId":"5285890784246869930"{more}}}}}"#
-    )
-}
-
-fn id(text: &str) -> String {
-    Event::from_content(text.to_owned()).id().to_string()
-}
-
-/// The relay with this sink, and a source of a sub-application with these events in its queue.
-fn relay(world: &World, sink: &str, events: &[&str]) -> Relay {
-    for text in events {
-        world.vod.push(Some(1_500_000_001), text).unwrap();
-    }
-    let keys = "sub_app_id = 1500000001\nlease = \"6s\"\nconfirm_margin = \"1s\"\n";
-    world.config(keys, &format!("{sink}\n[relay]\nstate_dir = \"state\"\n"))
-}
+use crate::world::World;
 
 #[tokio::test]
 async fn a_row_holds_what_its_columns_say() {
@@ -194,6 +173,29 @@ async fn a_commit_is_on_disk_and_has_an_end_of_its_own() {
     let ended = relay(&world, &sink, &[&event("task-1", "")]).once().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(server.query("SELECT word FROM asked").await.unwrap(), [["on3s"]]);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_lock_leaves_nothing_behind() {
+    let Some(server) = Postgres::start().await else { return };
+    server.query("CREATE TABLE vod_events (id text PRIMARY KEY, body json)").await.unwrap();
+    let (locking, _) = server.connect().await.unwrap();
+    locking.batch_execute("BEGIN; LOCK TABLE vod_events").await.unwrap();
+    let world = World::new().await;
+    let sink = server.sink_with(&format!(
+        "password = \"{PASSWORD}\"\ncolumns = {{ id = \"id\", body = \"body\" }}\ntimeout = \"1s\""
+    ));
+    world.push(20);
+    let relay = world.config("", &sink).start();
+    relay.says("not delivered").await;
+    // One waits at the most, for the try that is under way.
+    let waiting = "SELECT count(*) <= 4 FROM pg_stat_activity WHERE application_name = 'vod-relay'";
+    assert_eq!(server.query(waiting).await.unwrap(), [["t"]]);
+    locking.batch_execute("COMMIT").await.unwrap();
+    world.until_confirmed(20).await;
+    let ended = relay.stop().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(server.query("SELECT count(*) FROM vod_events").await.unwrap(), [["20"]]);
 }
 
 #[tokio::test]
