@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::event::EventId;
 use crate::sink::BoxFuture;
@@ -10,7 +9,8 @@ use crate::time::Instant;
 
 /// How long an entry is kept: as long as a relay's own ledger keeps it. VOD hands an event out again
 /// for 4 days.
-pub(super) const KEPT: Duration = Duration::from_secs(5 * 24 * 60 * 60);
+#[cfg(any(feature = "redis", feature = "postgres"))]
+pub(super) const KEPT: std::time::Duration = std::time::Duration::from_secs(5 * 24 * 60 * 60);
 
 /// How an event was settled at a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

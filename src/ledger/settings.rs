@@ -29,6 +29,30 @@ enum Place {
     Postgres(Box<crate::postgres::Settings>),
 }
 
+impl Place {
+    fn at(url: &Url) -> Result<Self, Flaw> {
+        match url.scheme() {
+            #[cfg(feature = "redis")]
+            scheme if crate::redis::SCHEMES.contains(&scheme) => {
+                let address = crate::redis::Address::from_url(url).map_err(|problem| Flaw {
+                    problem: problem.to_owned(),
+                    right: "for example \"redis://redis.example.com:6379/0\"".to_owned(),
+                })?;
+                Ok(Self::Redis(address))
+            }
+            #[cfg(feature = "postgres")]
+            "postgres" | "postgresql" => {
+                let files = crate::tls::Files::default();
+                match crate::postgres::Settings::new(url, None, None, files) {
+                    Ok(settings) => Ok(Self::Postgres(Box::new(settings))),
+                    Err(flaw) => Err(Flaw { problem: flaw.problem, right: flaw.right }),
+                }
+            }
+            scheme => Err(unusable(scheme)),
+        }
+    }
+}
+
 /// What is wrong with an address, and what would be right. Neither quotes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flaw {
@@ -45,28 +69,7 @@ impl Settings {
     ///
     /// The address cannot be used, or not by this build.
     pub fn new(url: &Url, name: String) -> Result<Self, Flaw> {
-        let place = match url.scheme() {
-            #[cfg(feature = "redis")]
-            scheme if crate::redis::SCHEMES.contains(&scheme) => {
-                let address = crate::redis::Address::from_url(url).map_err(|problem| Flaw {
-                    problem: problem.to_owned(),
-                    right: "for example \"redis://redis.example.com:6379/0\"".to_owned(),
-                })?;
-                Place::Redis(address)
-            }
-            #[cfg(feature = "postgres")]
-            "postgres" | "postgresql" => {
-                let files = crate::tls::Files::default();
-                match crate::postgres::Settings::new(url, None, None, files) {
-                    Ok(settings) => Place::Postgres(Box::new(settings)),
-                    Err(flaw) => {
-                        return Err(Flaw { problem: flaw.problem, right: flaw.right });
-                    }
-                }
-            }
-            scheme => return Err(unusable(scheme)),
-        };
-        Ok(Self { place, name })
+        Place::at(url).map(|place| Self { place, name })
     }
 
     /// What kind of server keeps it.
