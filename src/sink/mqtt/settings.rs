@@ -17,6 +17,9 @@ use crate::tls;
 /// Where events go unless it is configured.
 const TOPIC: &str = "vod/events";
 
+/// What would be right in its place.
+const RIGHT: &str = "for example \"vod/events\" or \"vod/{type}\"";
+
 /// The longest name of a topic; MQTT takes 65,535 bytes.
 const TOPIC_MAX: usize = 1024;
 
@@ -72,7 +75,7 @@ impl Config {
         let url = section.url("url", None, &["mqtt", SECURE]);
         let login = login(section, url.as_ref());
         let client_id = section.string("client_id").filter(|id| !id.is_empty());
-        let topic = Template::read(section, "topic", TOPIC, flaw);
+        let topic = Template::read(section, ["topic", TOPIC], RIGHT, flaw);
         let retain = section.boolean("retain", false);
         let require_subscriber = section.boolean("require_subscriber", true);
         let tls = section.tls_files();
