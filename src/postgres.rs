@@ -7,7 +7,7 @@
 //!   growing pause where that failed before. [`Lent::keep`] gives it back after a success. One that
 //!   is dropped instead is closed at once, in whatever state its caller has left it, and the server
 //!   rolls back what it had begun: so a future that uses one can be dropped at any time.
-//! * [`cause`] puts an error into words, without secrets and without what stood in a row.
+//! * [`cause()`] puts an error into words, without secrets and without what stood in a row.
 //!
 //! Nothing of tables or statements is here.
 
