@@ -10,8 +10,8 @@
 //! An entry has the fields `id`, `type`, `task`, `file`, `received` and `body`. A stream has no unique
 //! key: an event that is delivered again is another entry with the same `id`.
 //!
-//! A server that closes the connection because an entry is larger than its `proto-max-bulk-len` says so
-//! first: that event is refused for good. Everything else may mend: another try follows.
+//! An event that is larger than the server's `proto-max-bulk-len`, on which it would hang up, is refused
+//! for good. Everything else may mend: another try follows.
 
 mod probe;
 
@@ -176,6 +176,20 @@ impl Stream {
         }
     }
 
+    /// The most bytes of one field, if the server tells. It hangs up on more, and what it says before
+    /// that may get lost with the connection.
+    async fn bulk_limit(&self, until: Instant) -> Option<u64> {
+        let mut ask = ::redis::cmd("CONFIG");
+        ask.arg("GET").arg("proto-max-bulk-len");
+        match self.server.ask(&[ask], until).await.ok()?.pop()?.ok()? {
+            Value::Array(pair) => match pair.get(1)? {
+                Value::BulkString(number) => std::str::from_utf8(number).ok()?.parse().ok(),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     fn entry(&self, parcel: &Parcel) -> Result<(Cmd, usize), Refusal> {
         let body = parcel.render(&self.config.format)?.body;
         let mut entry = ::redis::cmd("XADD");
@@ -238,20 +252,31 @@ impl Sink for Stream {
         Box::pin(async move {
             let timeout = self.config.timeout;
             let until = time::now() + timeout.saturating_sub(MARGIN.min(timeout / 20));
-            let mut outcomes = vec![Ok(()); batch.len()];
+            let mut outcomes = vec![Err(Refusal::transient("no outcome")); batch.len()];
             let (mut small, mut large) = (Vec::new(), Vec::new());
             for (at, parcel) in batch.iter().enumerate() {
                 match self.entry(parcel) {
                     Ok((entry, size)) if size < BULK_MIN => small.push((at, entry)),
-                    Ok((entry, _)) => large.push(vec![(at, entry)]),
+                    Ok((entry, size)) => large.push((at, entry, size)),
                     Err(refusal) => outcomes[at] = Err(refusal),
                 }
             }
-            for together in std::iter::once(small).chain(large).filter(|some| !some.is_empty()) {
-                let (places, entries): (Vec<_>, Vec<_>) = together.into_iter().unzip();
+            if !small.is_empty() {
+                let (places, entries): (Vec<_>, Vec<_>) = small.into_iter().unzip();
                 for (at, outcome) in places.into_iter().zip(self.add(entries, until).await) {
                     outcomes[at] = outcome;
                 }
+            }
+            let limit = if large.is_empty() { None } else { self.bulk_limit(until).await };
+            for (at, entry, size) in large {
+                outcomes[at] = match limit {
+                    Some(most) if size as u64 > most => Err(Refusal::permanent(format!(
+                        "{}: the event has {size} bytes and is larger than its \
+                         proto-max-bulk-len, {most}",
+                        self.server.address()
+                    ))),
+                    Some(_) | None => self.add(vec![entry], until).await.remove(0),
+                };
             }
             outcomes
         })
