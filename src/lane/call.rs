@@ -45,6 +45,11 @@ pub(super) enum Ending {
 }
 
 impl Ending {
+    /// Whether the sink has the event.
+    pub(super) fn is_delivered(&self) -> bool {
+        matches!(self, Self::Delivered { .. })
+    }
+
     /// Whether the event is settled, and the ledger says so.
     pub(super) fn is_noted(&self) -> bool {
         match self {
