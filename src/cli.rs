@@ -86,8 +86,13 @@ enum Command {
     Man,
 }
 
-/// The most threads of the runtime: the work is waiting, not computing.
-const THREADS_MAX: usize = 4;
+/// The threads that run the tasks of a relay. Its work is waiting, not computing: one thread does far
+/// more than VOD's limits let through, and a second one would mostly be woken up to take over what the
+/// first has just begun. What waits for a disk has threads of its own.
+const THREADS: usize = 1;
+
+/// The most threads of an emulator, which has many clients.
+const EMULATOR_THREADS_MAX: usize = 4;
 
 impl Cli {
     /// Runs what the command line asks for.
@@ -154,9 +159,13 @@ fn print(text: &str) -> io::Result<bool> {
 ///
 /// The system gives no threads.
 fn block_on<T>(command: impl Future<Output = T>) -> Result<T, String> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    block_on_threads(THREADS, command)
+}
+
+/// The same, with so many threads for its tasks.
+fn block_on_threads<T>(threads: usize, command: impl Future<Output = T>) -> Result<T, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores.min(THREADS_MAX))
+        .worker_threads(threads)
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
@@ -173,7 +182,8 @@ fn emulate(args: emulate::EmulateArgs) -> u8 {
         let stop = async { while signals.next().await != Request::Stop {} };
         emulate::run(args, stop).await
     };
-    match block_on(emulate).flatten() {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match block_on_threads(cores.min(EMULATOR_THREADS_MAX), emulate).flatten() {
         Ok(()) => exit::OK,
         Err(error) => {
             eprintln!("vod-relay emulate: {error}");

@@ -5,6 +5,7 @@
 //! kept, and a field that cannot be read is just absent. An event in the legacy 2.0 shape is
 //! understood as it is.
 
+mod canonical;
 pub mod identity;
 mod legacy_shape;
 pub mod member;
@@ -16,8 +17,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-pub use identity::EventId;
 pub(crate) use identity::is_outside_the_content;
+pub use identity::{EventId, IdMap, IdSet};
 
 use crate::json::{self, Outline};
 
@@ -53,10 +54,9 @@ pub struct Event {
     member: Option<Range<usize>>,
     /// Whether it has the legacy 2.0 shape.
     is_legacy: bool,
-    fields: Fields,
 }
 
-/// What is read out of an event's member, for routes and logs.
+/// What is read out of an event's member, for logs and for sinks that tell it beside the event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fields {
     /// The task, `TaskId`.
@@ -134,8 +134,8 @@ impl Event {
     }
 
     fn new(reading: Reading, text: String) -> Self {
-        let Reading { id, event_type, member, is_legacy, fields } = reading;
-        Self { id, event_type, member, is_legacy, fields, text: text.into() }
+        let Reading { id, event_type, member, is_legacy } = reading;
+        Self { id, event_type, member, is_legacy, text: text.into() }
     }
 
     /// The id, the same on every redelivery of the same content.
@@ -165,9 +165,10 @@ impl Event {
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
-    /// What routes and logs need to know.
-    pub fn fields(&self) -> &Fields {
-        &self.fields
+    /// What logs and some sinks tell beside the event, read out of it now: most events never need
+    /// it.
+    pub fn fields(&self) -> Fields {
+        Fields::read(self.body())
     }
 
     /// The member of the event's data at a path such as `Status` or `MetaData.Height`, as plain
@@ -191,7 +192,6 @@ struct Reading {
     /// Where the member stands in the content.
     member: Option<Range<usize>>,
     is_legacy: bool,
-    fields: Fields,
 }
 
 impl Reading {
@@ -200,44 +200,54 @@ impl Reading {
         identify: impl FnOnce(&str, json::Value<'_>) -> EventId,
     ) -> Self {
         let (mut named_type, mut legacy_type) = (None, None);
-        let mut objects = Vec::new();
+        let mut has_legacy_member = false;
         for found in content.members() {
-            let key = found.key();
-            let value = found.value.text();
-            if key == "EventType" {
-                named_type = json::scalar(value).map(Cow::into_owned);
-            } else if key == legacy_shape::TYPE {
-                legacy_type = json::scalar(value).map(Cow::into_owned);
-            } else if value.starts_with('{') && !is_outside_the_content(&key) {
-                objects.push((key, found.value));
+            match found.key().as_ref() {
+                "EventType" => named_type = json::scalar(found.value.text()),
+                legacy_shape::TYPE => legacy_type = json::scalar(found.value.text()),
+                legacy_shape::MEMBER => has_legacy_member |= found.value.first() == Some(b'{'),
+                _ => {}
             }
         }
-        let is_legacy = named_type.is_none()
-            && legacy_type.is_some()
-            && objects.iter().any(|(key, _)| key == legacy_shape::MEMBER);
+        let is_legacy = named_type.is_none() && legacy_type.is_some() && has_legacy_member;
         if is_legacy {
             named_type = legacy_type;
-            objects.retain(|(key, _)| key == legacy_shape::MEMBER);
         }
-        // VOD sends one. Of several the same one must be taken in whatever order they come.
-        let of_another_type =
-            |key: &str| named_type.as_deref() != Some(member::event_type(key).as_ref());
-        objects.sort_by(|(a, _), (b, _)| (of_another_type(a), a).cmp(&(of_another_type(b), b)));
-        let (name, member) = objects.into_iter().next().unzip();
-        let event_type = named_type
-            .or_else(|| name.map(|name| member::event_type(&name).into_owned()))
-            .unwrap_or_default();
+        let (name, member) = Self::member(content, named_type.as_deref(), is_legacy).unzip();
+        let event_type: Box<str> = match (named_type, name) {
+            (Some(named), _) => named.into(),
+            (None, Some(name)) => member::event_type(&name).into(),
+            (None, None) => Box::default(),
+        };
         let id = identify(&event_type, content);
-        let fields = member.map_or_else(Fields::default, Fields::read);
         let member = member.map(|member| member.span_in(content));
-        Self { id, event_type: event_type.into(), member, is_legacy, fields }
+        Self { id, event_type, member, is_legacy }
+    }
+
+    /// The member that holds the event's data, with its name. VOD sends one. Of several the same one
+    /// must be taken in whatever order they come.
+    fn member<'o>(
+        content: json::Value<'o>,
+        named_type: Option<&str>,
+        is_legacy: bool,
+    ) -> Option<(Cow<'o, str>, json::Value<'o>)> {
+        let objects = content.members().filter_map(|found| {
+            let key = found.key();
+            let is_one = found.value.first() == Some(b'{')
+                && !matches!(&*key, "EventType" | legacy_shape::TYPE)
+                && !is_outside_the_content(&key)
+                && (!is_legacy || key == legacy_shape::MEMBER);
+            is_one.then_some((key, found.value))
+        });
+        let of_another_type = |key: &str| named_type != Some(member::event_type(key).as_ref());
+        objects.min_by(|(a, _), (b, _)| (of_another_type(a), a).cmp(&(of_another_type(b), b)))
     }
 }
 
 impl Fields {
-    fn read(body: json::Value<'_>) -> Self {
+    fn read(body: &str) -> Self {
         let mut fields = Self::default();
-        for member in body.members() {
+        for member in json::members(body) {
             let key = member.key();
             let slot = match key.as_ref() {
                 // Events of the legacy shape have their keys in lower camel case, and so has one of
@@ -250,7 +260,7 @@ impl Fields {
                 "SessionContext" | "sessionContext" => &mut fields.session_context,
                 _ => continue,
             };
-            if let Some(value) = json::scalar(member.value.text()) {
+            if let Some(value) = json::scalar(member.value) {
                 *slot = Some(value.into());
             }
         }

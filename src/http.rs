@@ -17,7 +17,6 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Response, Url};
 use rustls::crypto::{CryptoProvider, ring};
@@ -237,6 +236,9 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(wish.min(RETRY_AFTER_MAX))
 }
 
+/// How much of a body is made room for because the server says how long it is.
+const ROOM_MAX: usize = 256 << 10;
+
 /// Reads an answer's body, but no more than about `limit` bytes: the bytes, and whether they are
 /// all of it. What is more is left unread, which closes the connection.
 ///
@@ -246,16 +248,17 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 pub async fn read_body(
     response: &mut Response,
     limit: usize,
-) -> Result<(Bytes, bool), reqwest::Error> {
-    let mut body = BytesMut::new();
+) -> Result<(Vec<u8>, bool), reqwest::Error> {
+    let announced = response.content_length().map_or(0, |bytes| bytes.min(ROOM_MAX as u64));
+    let mut body = Vec::with_capacity((announced as usize).min(limit));
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
         if body.len() > limit {
             body.truncate(limit);
-            return Ok((body.freeze(), false));
+            return Ok((body, false));
         }
     }
-    Ok((body.freeze(), true))
+    Ok((body, true))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ClientError> {

@@ -6,11 +6,14 @@
 //! nothing panics; the walk just ends early.
 
 mod outline;
+mod pass;
+mod scan;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-pub use self::outline::{Field, Outline, Value};
+pub use self::outline::{Field, Node, Outline, Places, Value};
+use self::scan::string_end;
 
 /// One member of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,9 +171,7 @@ fn next_item(text: &str, at: usize, close: u8) -> Option<usize> {
 }
 
 fn skip_space(text: &str, from: usize) -> usize {
-    let rest = text.as_bytes().get(from..).unwrap_or_default();
-    let space = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
-    from + space.count()
+    scan::skip_space(text.as_bytes(), from)
 }
 
 /// The end of the value that starts at `start`.
@@ -199,19 +200,6 @@ fn value_end(text: &str, start: usize) -> usize {
             _ => {}
         }
         at += 1;
-    }
-    bytes.len()
-}
-
-/// The end of the string whose opening quote stands at `start`.
-fn string_end(bytes: &[u8], start: usize) -> usize {
-    let mut at = start + 1;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'\\' => at += 2,
-            b'"' => return at + 1,
-            _ => at += 1,
-        }
     }
     bytes.len()
 }

@@ -96,7 +96,7 @@ impl Ledger {
 
     async fn settled_here(&self, events: &[EventId]) -> Vec<Vec<Arc<str>>> {
         match &self.place {
-            Place::Memory(memory) => events.iter().map(|event| memory.settled(*event)).collect(),
+            Place::Memory(memory) => memory.settled(events),
             Place::Disk(store) => store.provided(events).await.unwrap_or_else(|error| {
                 self.complain("redelivered events may be delivered twice", &error);
                 vec![Vec::new(); events.len()]
@@ -131,7 +131,7 @@ impl Ledger {
     pub async fn record_here(&self, deliveries: Vec<(EventId, Arc<str>)>) -> bool {
         match &self.place {
             Place::Memory(memory) => {
-                deliveries.iter().for_each(|(event, sink)| memory.record(*event, sink));
+                memory.record(&deliveries);
                 true
             }
             Place::Disk(store) => match store.record(deliveries).await {

@@ -192,10 +192,11 @@ fn timeout(section: &Section<'_>, default: Duration) -> Duration {
     section.duration("timeout", default, TIMEOUT_MIN..=TIMEOUT_MAX)
 }
 
-/// A batch as JSON Lines: every event on a line of its own, every line ended. An event that does not
-/// have this shape is refused, and has no line.
-fn json_lines(batch: &[Parcel], format: &Format) -> (Vec<u8>, Vec<Outcome>) {
-    let mut lines = Vec::new();
+/// A batch as JSON Lines, written into an empty buffer: every event on a line of its own, every line
+/// ended. An event that does not have this shape is refused, and has no line.
+fn json_lines(batch: &[Parcel], format: &Format, mut lines: Vec<u8>) -> (Vec<u8>, Vec<Outcome>) {
+    let length: usize = batch.iter().map(|parcel| parcel.event.text().len() + 1).sum();
+    lines.reserve(length);
     let mut render = |parcel: &Parcel| {
         let text = parcel.render(format)?.body;
         // Every format is text. To find that out takes less time than to look for what to replace.

@@ -1,5 +1,6 @@
 """The relay beside the vendor's SDKs and a bare HTTP client, all doing the same work."""
 
+import targets
 from world import Bare, NodeSdk, PythonSdk, Relay, consume, interleaved
 
 # About how many seconds a run with latency takes.
@@ -26,16 +27,29 @@ def run(options):
     for latency_ms, loops, events in scenarios:
         figures = interleaved(parties, events, loops, latency_ms, options.runs)
         title = f"{latency_ms} ms of added round trip, {loops} at a time, {events:,} events"
-        sections += [f"**{title}**", table(figures, not options.no_sdks)]
+        sections += [f"**{title}**", table(figures), held(figures, loops, latency_ms)]
     own = consume(Bare, options.events, MANY, 0)
     sections.append(
         f"The emulator by itself: {own.rate:,.0f} events/s for the bare client with {MANY} loops "
         f"on the same machine, at {own.emulator_us:.1f} µs of its processor time per event."
     )
+    sections.append(targets.emulator(own.rate))
     return "\n\n".join(sections)
 
 
-def table(figures, with_sdks):
+def held(figures, loops, latency_ms):
+    """What the figures say about what the relay is to hold."""
+    relay, bare = figures[Relay], figures[Bare]
+    sdks = [figures[party].cpu_us for party in (PythonSdk, NodeSdk) if party in figures]
+    return targets.lines(
+        targets.cpu(relay.cpu_us),
+        targets.sdk_cpu(min(sdks) / relay.cpu_us) if sdks else None,
+        targets.rate(relay.rate / bare.rate, latency_ms, loops),
+        targets.calls(relay.calls),
+    )
+
+
+def table(figures):
     relay, bare = figures[Relay], figures[Bare]
     lines = [
         "| | events/s | of bare | CPU µs/event | of the relay's | peak MB | calls/event |",
@@ -46,7 +60,4 @@ def table(figures, with_sdks):
             f"| {party.name} | {it.rate:,.0f} | {it.rate / bare.rate:.2f} | {it.cpu_us:.1f} "
             f"| {it.cpu_us / relay.cpu_us:.2f} | {it.peak_mb:.1f} | {it.calls:.4f} |"
         )
-    if with_sdks:
-        best = min(figures[party].cpu_us for party in (PythonSdk, NodeSdk))
-        lines += ["", f"The best SDK consumer takes {best / relay.cpu_us:.1f} times the relay's CPU."]
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 
+import targets
 from world import LOAD, Child, emulator, relay_command, scratch, unlimited
 
 LOOPS = 8
@@ -13,11 +14,13 @@ CEILING = 1600
 def run(options):
     rates = [(2, options.idle_events), (CEILING, options.events)]
     lines = ["| events/s | events | p50 | p99 | most |", "|---:|---:|---:|---:|---:|"]
-    for rate, it in zip(rates, measure(rates)):
+    measured = measure(rates)
+    for rate, it in zip(rates, measured):
         lines.append(
             f"| {rate[0]:,} | {it['count']:,} | {it['p50_ms']:.1f} ms | {it['p99_ms']:.1f} ms "
             f"| {it['max_ms']:.1f} ms |"
         )
+    lines.append(targets.lines(targets.p99(measured[-1]["p99_ms"], CEILING)))
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ import subprocess
 import time
 
 import chart
+import targets
 from compare import events_for
 from world import (
     CLOCK_TICK,
@@ -12,6 +13,7 @@ from world import (
     START_EVENTS,
     Bare,
     Child,
+    DefaultRelay,
     Failure,
     Relay,
     consume,
@@ -52,30 +54,43 @@ def backlog(options):
         "| added round trip | backlog, events | drained in | events/s | CPU µs/event | peak MB |",
         "|---:|---:|---:|---:|---:|---:|",
     ]
-    start = consume(Relay, START_EVENTS, LOOPS, 0)
+    start = consume(DefaultRelay, START_EVENTS, LOOPS, 0)
     sizes = [(0, size) for size in options.backlogs] + [(LATENCY_MS, options.slow_backlog)]
+    peaks = {}
     for latency_ms, events in sizes:
-        it = without_start(consume(Relay, events, LOOPS, latency_ms), events, start)
+        it = without_start(consume(DefaultRelay, events, LOOPS, latency_ms), events, start)
+        if latency_ms == 0:
+            peaks[events] = it.peak_mb
         lines.append(
             f"| {latency_ms} ms | {events:,} | {it.seconds:.1f} s | {it.rate:,.0f} "
             f"| {it.cpu_us:.1f} | {it.peak_mb:.1f} |"
         )
+    few, many = (peaks.get(events) for events in (100_000, 1_000_000))
+    lines.append(
+        targets.lines(
+            targets.peak(max(peaks.values())),
+            targets.flat(many, few) if few and many else None,
+        )
+    )
     return "\n".join(lines)
 
 
 def footprint(options):
     """What it takes to begin and to wait."""
     starts = sorted(start_ms() for _ in range(options.starts))
-    memory, cpu = idle(options.idle_seconds)
+    memory, spent, share = idle(options.idle_seconds)
+    cpu = f"{'' if spent else '< '}{share:.2f} %"
+    median, file = statistics.median(starts), RELAY.stat().st_size / 1e6
     return "\n".join(
         [
             "| | |",
             "|---|---:|",
-            f"| start to the first event delivered, median of {len(starts)} | {statistics.median(starts):.1f} ms |",
+            f"| start to the first event delivered, median of {len(starts)} | {median:.1f} ms |",
             f"| the slowest of them | {starts[-1]:.1f} ms |",
             f"| memory, idle | {memory:.1f} MB |",
             f"| processor, idle for {options.idle_seconds} s | {cpu} |",
-            f"| the program's file | {RELAY.stat().st_size / 1e6:.1f} MB |",
+            f"| the program's file | {file:.1f} MB |",
+            targets.lines(targets.start(median), *targets.idle(memory, share), targets.binary(file)),
         ]
     )
 
@@ -97,7 +112,8 @@ def start_ms():
 
 
 def idle(seconds):
-    """The memory of a relay that waits, in MB, and its share of a processor, in words."""
+    """The memory of a relay that waits, in MB, the seconds of processor time that it took, and their
+    share in percent."""
     with scratch() as directory, emulator("--events", 1) as vod:
         relay = Child(
             relay_command(directory, vod.address, file_sink(directory / "events.jsonl")),
@@ -114,6 +130,6 @@ def idle(seconds):
             spent = cpu_seconds(relay.process.pid) - before
             # The kernel tells whole ticks, so that nothing means less than one.
             share = 100 * max(spent, CLOCK_TICK) / (time.monotonic() - begin)
-            return relay.status("VmRSS"), f"{'' if spent else '< '}{share:.2f} %"
+            return relay.status("VmRSS"), spent, share
         finally:
             relay.stop()

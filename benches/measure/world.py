@@ -142,18 +142,27 @@ def file_sink(path):
     return ['type = "file"', f'path = "{path}"']
 
 
-# No limit of requests, and room for as many events as the pulls can bring.
+# How many events a relay without a limit of requests has room for: a disk takes milliseconds for a
+# sync, and what comes meanwhile shares the next one.
+IN_FLIGHT = 2048
+
+
+# The default configuration, but without a limit of requests.
 def unlimited(loops):
-    return {
-        "max_requests_per_second": 100_000,
-        "max_pulls": loops,
-        "max_in_flight": max(256, 32 * loops),
-    }
+    return {"max_requests_per_second": 100_000, "max_pulls": loops}
 
 
 class Relay:
     name = "vod-relay"
 
+    @staticmethod
+    def start(directory, address, loops, path):
+        source = {**unlimited(loops), "max_in_flight": IN_FLIGHT}
+        command = relay_command(directory, address, file_sink(path), **source)
+        return Child(command, stderr=subprocess.DEVNULL)
+
+
+class DefaultRelay(Relay):
     @staticmethod
     def start(directory, address, loops, path):
         command = relay_command(directory, address, file_sink(path), **unlimited(loops))

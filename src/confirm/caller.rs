@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::Pending;
 use crate::crash;
-use crate::event::Handle;
 use crate::progress::Progress;
 use crate::quiet::Quiet;
 use crate::retry::Policy;
@@ -119,13 +118,13 @@ impl Caller {
     /// Calls until VOD confirms, refuses, or the leases are over. A call of several handles also
     /// ends when VOD keeps answering it with a failure.
     async fn call(&self, batch: &[Pending]) -> Result<(), Failure> {
-        let handles: Vec<Handle> = batch.iter().map(|one| one.handle.clone()).collect();
         let lease_ends = batch.iter().map(|one| one.ends).max();
         let mut delays = RETRY.delays();
         let (mut tries, mut doubtful) = (0, false);
+        let handles = || batch.iter().map(|one| &one.handle);
         loop {
             crash::point("before-confirm");
-            let Err(error) = self.client.confirm_events(&handles).await else {
+            let Err(error) = self.client.confirm_events(handles()).await else {
                 crash::point("after-confirm");
                 return Ok(());
             };

@@ -3,13 +3,12 @@
 //! VOD gives events no id, and a redelivery brings another handle. So the id is a hash of what the
 //! event says, in a canonical form that does not depend on how VOD happened to print it.
 
-use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::ops::Range;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::str::FromStr;
 
-use sha2::{Digest as _, Sha256};
-
+use super::canonical::Canonical;
 use crate::json::{Outline, Value};
 
 /// How deep the canonical form follows the nesting; VOD's events are less than 16 deep.
@@ -21,8 +20,67 @@ const HEIGHT_MAX: u8 = 128;
 /// Canonical form: without `EventHandle`, `Sign` and `T`; object keys sorted; white space and null
 /// members dropped; strings by value; numbers as written. It is the same whether VOD prints nulls
 /// or leaves them out, in whatever order, and whatever the handle.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventId([u8; 16]);
+
+/// A map by event.
+pub type IdMap<T> = HashMap<EventId, T, ById>;
+/// A set of events.
+pub type IdSet = HashSet<EventId, ById>;
+
+/// Hashes ids for a map. They are spread evenly already, so one multiplication by a secret is enough
+/// to keep anybody from aiming many at one place.
+#[derive(Debug, Clone)]
+pub struct ById(u64);
+
+/// The hash of one id.
+#[derive(Debug)]
+pub struct IdHasher {
+    secret: u64,
+    hash: u64,
+}
+
+impl Default for ById {
+    fn default() -> Self {
+        // An even factor would lose a bit.
+        Self(RandomState::new().hash_one(0_u8) | 1)
+    }
+}
+
+impl BuildHasher for ById {
+    type Hasher = IdHasher;
+
+    fn build_hasher(&self) -> IdHasher {
+        IdHasher { secret: self.0, hash: 0 }
+    }
+}
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        let product = u128::from(self.hash ^ word) * u128::from(self.secret);
+        // Both halves, so that every bit of the id has its say in every bit of the hash.
+        self.hash = (product as u64) ^ ((product >> 64) as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.hash
+    }
+}
+
+impl std::hash::Hash for EventId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (first, second) = self.0.split_at(8);
+        for half in [first, second] {
+            state.write_u64(half.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+        }
+    }
+}
 
 impl EventId {
     /// The id of the event with this type and this content, an object.
@@ -32,27 +90,25 @@ impl EventId {
 
     /// The same, where the outline of the content is known.
     pub(super) fn of_value(event_type: &str, content: Value<'_>) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(event_type);
-        hash.update("\n");
-        let text = content.text();
+        let outline = content.outline();
+        let is_left_out = |key| outline.string(key).is_some_and(|key| is_outside_the_content(&key));
+        let mut canonical = Canonical::new(outline);
+        canonical.push(event_type.as_bytes());
+        canonical.push(b"\n");
         if content.height() <= HEIGHT_MAX {
-            let mut canonical = Canonical::with_capacity(text.len());
-            canonical.write_object(content, is_outside_the_content);
-            hash.update(&canonical.text);
+            canonical.write_object(content.index(), is_left_out);
         } else {
             // Nested too deep to follow: what is written, white space and all, still tells a
             // redelivery from another event.
             let members = content.members().filter(|field| !is_outside_the_content(&field.key()));
             for member in members {
-                hash.update(member.raw_key());
-                hash.update("\n");
-                hash.update(member.value.text());
-                hash.update("\n");
+                for part in [member.raw_key(), "\n", member.value.text(), "\n"] {
+                    canonical.push(part.as_bytes());
+                }
             }
         }
         let mut id = [0; 16];
-        id.copy_from_slice(&hash.finalize()[..16]);
+        id.copy_from_slice(&canonical.finish()[..16]);
         Self(id)
     }
 
@@ -99,113 +155,6 @@ impl fmt::Debug for EventId {
 /// Top-level members that belong to one delivery of an event, not to the event.
 pub(crate) fn is_outside_the_content(key: &str) -> bool {
     matches!(key, "EventHandle" | "Sign" | "T")
-}
-
-/// A text in canonical form, as it is written.
-struct Canonical<'o> {
-    text: String,
-    /// The members of the objects that are open, each object's behind those of the one around it.
-    members: Vec<(Cow<'o, str>, Value<'o>)>,
-}
-
-impl<'o> Canonical<'o> {
-    fn with_capacity(capacity: usize) -> Self {
-        Self { text: String::with_capacity(capacity), members: Vec::with_capacity(64) }
-    }
-
-    fn write(&mut self, value: Value<'o>) {
-        let text = value.text();
-        match text.as_bytes().first() {
-            Some(b'{') => self.write_object(value, |_| false),
-            Some(b'[') => {
-                self.text.push('[');
-                for element in value.elements() {
-                    self.write(element);
-                    self.text.push(',');
-                }
-                self.text.push(']');
-            }
-            Some(b'"') => self.write_string(&canonical(text.get(1..text.len() - 1).unwrap_or(""))),
-            _ => self.text.push_str(text),
-        }
-    }
-
-    fn write_object(&mut self, object: Value<'o>, leave_out: fn(&str) -> bool) {
-        let first = self.members.len();
-        let members = object
-            .members()
-            .filter(|member| member.value.text() != "null" && !leave_out(&member.key()))
-            .map(|member| (canonical(member.raw_key()), member.value));
-        self.members.extend(members);
-        let end = self.members.len();
-        if let Some(members) = self.members.get_mut(first..) {
-            members.sort_by(|(a, _), (b, _)| a.cmp(b));
-        }
-        self.text.push('{');
-        for index in first..end {
-            let Some((key, value)) = self.members.get_mut(index) else { break };
-            let (key, value) = (std::mem::take(key), *value);
-            self.write_string(&key);
-            self.text.push(':');
-            self.write(value);
-            self.text.push(',');
-        }
-        self.text.push('}');
-        self.members.truncate(first);
-    }
-
-    /// Writes a string that is in its canonical form.
-    fn write_string(&mut self, inside: &str) {
-        self.text.push('"');
-        self.text.push_str(inside);
-        self.text.push('"');
-    }
-}
-
-/// The inside of a string in one way of escaping, whichever way it came.
-fn canonical(inside: &str) -> Cow<'_, str> {
-    if !inside.contains('\\') {
-        return Cow::Borrowed(inside);
-    }
-    let mut out = String::with_capacity(inside.len());
-    let mut rest = inside;
-    // Half of a pair of surrogates is no character, so it has no other form than its escape.
-    while let Some(half) = half_a_pair(rest) {
-        out.push_str(&escaped(&rest[..half.start]));
-        out.push_str(&rest[half.clone()].to_ascii_lowercase());
-        rest = &rest[half.end..];
-    }
-    out.push_str(&escaped(rest));
-    Cow::Owned(out)
-}
-
-/// The inside of a string, without half pairs, escaped only where it must be.
-fn escaped(inside: &str) -> String {
-    let text: String = serde_json::from_str(&format!("\"{inside}\"")).unwrap_or_default();
-    let quoted = serde_json::Value::from(text).to_string();
-    quoted[1..quoted.len() - 1].to_owned()
-}
-
-/// Where the first escape stands that is half of a pair of surrogates.
-fn half_a_pair(inside: &str) -> Option<Range<usize>> {
-    let mut at = 0;
-    while let Some(found) = inside.get(at..)?.find('\\') {
-        let start = at + found;
-        at = match unit(inside, start) {
-            None => start + 2,
-            Some(0xd800..=0xdbff) if matches!(unit(inside, start + 6), Some(0xdc00..=0xdfff)) => {
-                start + 12
-            }
-            Some(0xd800..=0xdfff) => return Some(start..start + 6),
-            Some(_) => start + 6,
-        };
-    }
-    None
-}
-
-/// The unit of UTF-16 that is escaped at this place.
-fn unit(inside: &str, at: usize) -> Option<u16> {
-    u16::from_str_radix(inside.get(at..at + 6)?.strip_prefix("\\u")?, 16).ok()
 }
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! The events of one source that are in the air.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{Delivered, Flight, Lease, lock};
-use crate::event::{Event, EventId};
+use crate::event::{Event, EventId, IdMap};
 use crate::progress::Progress;
 
 /// All events of one source that are in the air, bounded in number.
@@ -18,7 +17,7 @@ pub struct InFlight {
     posted: bool,
     places: Arc<Semaphore>,
     capacity: u32,
-    flights: Mutex<HashMap<EventId, Arc<Flight>>>,
+    flights: Mutex<IdMap<Arc<Flight>>>,
     confirms: mpsc::Sender<Delivered>,
     progress: Arc<Progress>,
 }
@@ -146,7 +145,7 @@ impl InFlight {
         }
     }
 
-    fn flights(&self) -> MutexGuard<'_, HashMap<EventId, Arc<Flight>>> {
+    fn flights(&self) -> MutexGuard<'_, IdMap<Arc<Flight>>> {
         lock(&self.flights)
     }
 }

@@ -39,7 +39,7 @@ struct Attributes<'a> {
     source: String,
     r#type: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<Cow<'a, str>>,
+    subject: Option<String>,
     time: String,
 }
 
@@ -73,7 +73,7 @@ pub(super) fn binary(input: Input<'_>) -> Rendered {
 impl<'a> Attributes<'a> {
     fn of(input: Input<'a>) -> Self {
         let fields = input.event.fields();
-        let subject = [&fields.file_id, &fields.task_id].into_iter().flatten();
+        let subject = [fields.file_id, fields.task_id].into_iter().flatten();
         Self {
             specversion: SPEC_VERSION,
             id: input.event.id().to_string(),
@@ -85,7 +85,7 @@ impl<'a> Attributes<'a> {
                 "" => Cow::Borrowed(TYPE),
                 event_type => Cow::Owned(format!("{TYPE}.{}", permitted(event_type))),
             },
-            subject: subject.map(|id| permitted(id)).find(|id| !id.is_empty()),
+            subject: subject.map(|id| permitted(&id).into_owned()).find(|id| !id.is_empty()),
             time: time::rfc3339(input.received),
         }
     }

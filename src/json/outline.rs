@@ -6,32 +6,51 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{skip_space, string_end, unescape, value_end};
-
-/// How deep the outline follows the nesting; VOD's events are less than 16 deep.
-const DEPTH_MAX: usize = 160;
+use super::pass::Pass;
+use super::unescape;
 
 /// The height of what is nested too deep to follow.
-const TOO_HIGH: u8 = u8::MAX;
+pub(super) const TOO_HIGH: u8 = u8::MAX;
 
-/// Where the values of a text stand. The text must be well-formed; of a text that is not, what
-/// comes behind the mistake is left out.
+/// Where the values of a text stand.
 #[derive(Debug)]
 pub struct Outline<'a> {
     text: &'a str,
+    places: Places,
+}
+
+/// The places in an outline, without the text.
+#[derive(Debug, Default)]
+pub struct Places {
     /// In the order of the text: each container, then what is in it. A member is two nodes, its
     /// key and its value.
     nodes: Vec<Node>,
 }
 
+/// Where one value stands.
 #[derive(Debug, Clone, Copy)]
-struct Node {
-    start: u32,
-    end: u32,
+pub struct Node {
+    /// Where it begins.
+    pub start: u32,
+    /// Where it has ended.
+    pub end: u32,
     /// The node behind this one and all that is in it.
     next: u32,
     /// How many levels of nesting are in it.
     height: u8,
+    /// Whether it is a string with escapes.
+    pub is_escaped: bool,
+}
+
+impl Node {
+    pub(super) fn new(start: usize, end: usize, next: usize, is_escaped: bool) -> Self {
+        Self { start: place(start), end: place(end), next: place(next), height: 0, is_escaped }
+    }
+
+    /// The container ends.
+    pub(super) fn close(&mut self, end: usize, next: usize, height: u8) {
+        (self.end, self.next, self.height) = (place(end), place(next), height);
+    }
 }
 
 /// One value in an outline.
@@ -53,13 +72,16 @@ pub struct Field<'o> {
 impl<'o> Field<'o> {
     /// The key as written between its quotes, escapes and all.
     pub fn raw_key(&self) -> &'o str {
-        let key = self.key.text();
-        key.get(1..key.len().saturating_sub(1)).unwrap_or_default()
+        self.key.inside()
     }
 
     /// The key by value.
     pub fn key(&self) -> Cow<'o, str> {
-        unescape(self.raw_key()).unwrap_or(Cow::Borrowed(self.raw_key()))
+        let raw = self.raw_key();
+        match self.key.is_escaped() {
+            true => unescape(raw).unwrap_or(Cow::Borrowed(raw)),
+            false => Cow::Borrowed(raw),
+        }
     }
 
     /// Where the member stands, from the key's opening quote to the end of the value.
@@ -68,89 +90,34 @@ impl<'o> Field<'o> {
     }
 }
 
+impl Places {
+    /// The places in a text; `None` if it is not well-formed.
+    pub fn of(text: &str) -> Option<Self> {
+        let (nodes, result) = Pass::over(text);
+        result.is_ok().then_some(Self { nodes })
+    }
+}
+
 impl<'a> Outline<'a> {
-    /// The outline of a text.
+    /// The outline of a text. Of one that is not well-formed, what comes behind the mistake is left
+    /// out.
     pub fn of(text: &'a str) -> Self {
-        // An event of VOD's has a value in some 20 bytes.
-        let mut outline = Self { text, nodes: Vec::with_capacity(text.len() / 16 + 2) };
-        outline.add(skip_space(text, 0), 0);
-        outline
+        Self { text, places: Places { nodes: Pass::over(text).0 } }
+    }
+
+    /// The outline of a text whose places are known.
+    pub fn with(text: &'a str, places: Places) -> Self {
+        Self { text, places }
+    }
+
+    /// The places by themselves.
+    pub fn into_places(self) -> Places {
+        self.places
     }
 
     /// The value that the text is.
     pub fn root(&self) -> Value<'_> {
         Value { outline: self, index: 0 }
-    }
-
-    /// Adds the value that starts at `start`, and answers with its end and its height.
-    fn add(&mut self, start: usize, depth: usize) -> (usize, u8) {
-        let index = self.push(start);
-        let bytes = self.text.as_bytes();
-        let (end, height) = match bytes.get(start) {
-            Some(_) if depth > DEPTH_MAX => (value_end(self.text, start), TOO_HIGH),
-            Some(b'{') => self.add_members(start, depth),
-            Some(b'[') => self.add_elements(start, depth),
-            Some(b'"') => (string_end(bytes, start), 0),
-            _ => (value_end(self.text, start), 0),
-        };
-        self.close(index, end, height);
-        (end, height)
-    }
-
-    fn add_members(&mut self, start: usize, depth: usize) -> (usize, u8) {
-        let bytes = self.text.as_bytes();
-        let mut height = 0;
-        let mut at = skip_space(self.text, start + 1);
-        while bytes.get(at) == Some(&b'"') {
-            let key = self.push(at);
-            let key_end = string_end(bytes, at);
-            self.close(key, key_end, 0);
-            let colon = skip_space(self.text, key_end);
-            let (end, of_value) = self.add(skip_space(self.text, colon + 1), depth + 1);
-            height = of_value.saturating_add(1).max(height);
-            at = self.skip_comma(end);
-        }
-        self.closed_at(at, b'}', height)
-    }
-
-    fn add_elements(&mut self, start: usize, depth: usize) -> (usize, u8) {
-        let bytes = self.text.as_bytes();
-        let mut height = 0;
-        let mut at = skip_space(self.text, start + 1);
-        while !matches!(bytes.get(at), None | Some(b']' | b'}' | b',' | b':')) {
-            let (end, of_element) = self.add(at, depth + 1);
-            height = of_element.saturating_add(1).max(height);
-            at = self.skip_comma(end);
-        }
-        self.closed_at(at, b']', height)
-    }
-
-    fn skip_comma(&self, at: usize) -> usize {
-        let at = skip_space(self.text, at);
-        match self.text.as_bytes().get(at) {
-            Some(b',') => skip_space(self.text, at + 1),
-            _ => at,
-        }
-    }
-
-    /// The end and the height of a container whose last item has been passed.
-    fn closed_at(&self, at: usize, bracket: u8, height: u8) -> (usize, u8) {
-        match self.text.as_bytes().get(at) {
-            Some(byte) if *byte == bracket => (at + 1, height),
-            _ => (self.text.len(), TOO_HIGH),
-        }
-    }
-
-    fn push(&mut self, start: usize) -> usize {
-        self.nodes.push(Node { start: place(start), end: 0, next: 0, height: 0 });
-        self.nodes.len() - 1
-    }
-
-    fn close(&mut self, index: usize, end: usize, height: u8) {
-        let next = place(self.nodes.len());
-        if let Some(node) = self.nodes.get_mut(index) {
-            *node = Node { end: place(end), next, height, ..*node };
-        }
     }
 }
 
@@ -160,10 +127,36 @@ impl<'o> Value<'o> {
         self.outline.text.get(self.span()).unwrap_or_default()
     }
 
+    /// A string as written between its quotes.
+    pub fn inside(self) -> &'o str {
+        let text = self.text();
+        text.get(1..text.len().saturating_sub(1)).unwrap_or_default()
+    }
+
+    /// The first byte of the value.
+    pub fn first(self) -> Option<u8> {
+        self.outline.text.as_bytes().get(self.node()?.start as usize).copied()
+    }
+
+    /// Whether it is a string with escapes.
+    pub fn is_escaped(self) -> bool {
+        self.node().is_some_and(|node| node.is_escaped)
+    }
+
     /// How many levels of nesting are in it: 0 for a text or a number, 255 for more than the
     /// outline follows.
     pub fn height(self) -> u8 {
-        self.outline.nodes.get(self.index).map_or(TOO_HIGH, |node| node.height)
+        self.node().map_or(TOO_HIGH, |node| node.height)
+    }
+
+    /// The outline that it is in.
+    pub fn outline(self) -> &'o Outline<'o> {
+        self.outline
+    }
+
+    /// The number of its node.
+    pub fn index(self) -> usize {
+        self.index
     }
 
     /// Where it stands in the text of a value around it.
@@ -180,18 +173,25 @@ impl<'o> Value<'o> {
     /// What to cut out of an object's text to take away the member at `index`: with it goes the
     /// comma that joined it, the one behind it, or for the last member the one before it.
     pub fn cut(self, index: usize) -> Option<Range<usize>> {
-        let all: Vec<_> = self.members().take(index + 2).map(|field| field.span_in(self)).collect();
-        let member = all.get(index)?;
-        Some(match (all.get(index + 1), index.checked_sub(1).and_then(|before| all.get(before))) {
+        let mut spans = self.members().map(|field| field.span_in(self));
+        let previous = match index.checked_sub(1) {
+            Some(before) => Some(spans.nth(before)?),
+            None => None,
+        };
+        let (member, next) = (spans.next()?, spans.next());
+        Some(match (next, previous) {
             (Some(next), _) => member.start..next.start,
             (None, Some(previous)) => previous.end..member.end,
-            (None, None) => member.clone(),
+            (None, None) => member,
         })
     }
 
     fn span(self) -> Range<usize> {
-        let node = self.outline.nodes.get(self.index);
-        node.map_or(0..0, |node| node.start as usize..node.end as usize)
+        self.node().map_or(0..0, |node| node.start as usize..node.end as usize)
+    }
+
+    fn node(self) -> Option<&'o Node> {
+        self.outline.places.nodes.get(self.index)
     }
 
     /// The members of an object, in order; nothing if the value is not an object.
@@ -211,14 +211,49 @@ impl<'o> Value<'o> {
     /// The nodes directly in a container that opens with this bracket.
     fn within(self, bracket: u8) -> impl Iterator<Item = Value<'o>> {
         let Self { outline, index } = self;
-        let is_one = self.text().as_bytes().first() == Some(&bracket);
-        let end = outline.nodes.get(index).filter(|_| is_one).map_or(0, |node| node.next as usize);
-        let mut at = index + 1;
+        outline.within(index, bracket).map(move |index| Value { outline, index })
+    }
+}
+
+/// By the numbers of the nodes, for those who look at every one of them.
+impl Outline<'_> {
+    /// The whole text.
+    pub fn text(&self) -> &str {
+        self.text
+    }
+
+    /// A node by its number.
+    pub fn node(&self, index: usize) -> Option<Node> {
+        self.places.nodes.get(index).copied()
+    }
+
+    /// A value as written.
+    pub fn bytes(&self, node: Node) -> &[u8] {
+        self.text.as_bytes().get(node.start as usize..node.end as usize).unwrap_or_default()
+    }
+
+    /// A string as written between its quotes.
+    pub fn inside(&self, string: Node) -> &str {
+        let inside = string.start as usize + 1..(string.end as usize).saturating_sub(1);
+        self.text.get(inside).unwrap_or_default()
+    }
+
+    /// A string by value; `None` where that is no valid Unicode.
+    pub fn string(&self, string: Node) -> Option<Cow<'_, str>> {
+        let inside = self.inside(string);
+        if string.is_escaped { unescape(inside) } else { Some(Cow::Borrowed(inside)) }
+    }
+
+    /// The nodes directly in a container that opens with this bracket. In an object a key and its
+    /// value take turns.
+    pub fn within(&self, container: usize, bracket: u8) -> impl Iterator<Item = usize> {
+        let nodes = &self.places.nodes;
+        let opens = |node: &&Node| self.text.as_bytes().get(node.start as usize) == Some(&bracket);
+        let end = nodes.get(container).filter(opens).map_or(0, |node| node.next as usize);
+        let mut at = container + 1;
         std::iter::from_fn(move || {
-            let node = outline.nodes.get(at).filter(|_| at < end)?;
-            let value = Value { outline, index: at };
-            at = node.next as usize;
-            Some(value)
+            let node = nodes.get(at).filter(|_| at < end)?;
+            Some(std::mem::replace(&mut at, node.next as usize))
         })
     }
 }

@@ -50,6 +50,11 @@ pub(super) enum Ending {
 const LATE: Duration = Duration::from_secs(1);
 
 impl Ending {
+    /// Whether the sink has the event.
+    pub(super) fn is_delivered(&self) -> bool {
+        matches!(self, Self::Delivered { .. })
+    }
+
     /// Whether the event is settled, and the ledger says so.
     pub(super) fn is_noted(&self) -> bool {
         match self {

@@ -43,9 +43,9 @@ impl Gate {
 
     /// A call succeeded.
     pub(super) fn success(&mut self) {
-        self.failures = 0;
-        self.opens_at = None;
-        self.delays.reset();
+        if self.failures > 0 {
+            *self = Self::default();
+        }
     }
 
     /// A call failed in a way that trying again can mend.

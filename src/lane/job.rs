@@ -19,7 +19,8 @@ pub struct Job {
     earlier: u32,
     /// The tries since.
     pub(super) attempt: u32,
-    pub(super) delays: Delays,
+    /// Those between its tries, once one has failed.
+    delays: Option<Delays>,
     pub(super) since: Instant,
     /// Why the last try failed.
     pub(super) failure: Option<String>,
@@ -33,8 +34,12 @@ impl Job {
 
     /// A job for an event that was tried before.
     pub fn after(flight: Arc<Flight>, earlier: u32) -> Self {
-        let (delays, since) = (RETRY.delays(), time::now());
-        Self { flight, earlier, attempt: 0, delays, since, failure: None }
+        Self { flight, earlier, attempt: 0, delays: None, since: time::now(), failure: None }
+    }
+
+    /// How long to wait before the next try.
+    pub(super) fn next_delay(&mut self) -> Duration {
+        self.delays.get_or_insert_with(|| RETRY.delays()).next_delay()
     }
 
     /// Which try the last one was, from 1.

@@ -4,10 +4,10 @@
 //! in the ledger yet. The lane is where both ways meet. While one of the two is on its way into the
 //! sink the other waits; once it is settled, the other is settled with it.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::job::Job;
-use crate::event::EventId;
+use crate::event::{EventId, IdSet};
 
 /// How many settled events are remembered at least: far more than are settled between an intake's
 /// look into the ledger and its job's turn.
@@ -16,8 +16,8 @@ const SETTLED_MIN: usize = 4096;
 /// The events that are on their way into the sink, and those that were settled last.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    underway: HashSet<EventId>,
-    settled: HashSet<EventId>,
+    underway: IdSet,
+    settled: IdSet,
     oldest_first: VecDeque<EventId>,
 }
 

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Level;
+
 use super::job::Job;
 use crate::progress::SinkProgress;
 use crate::quiet::{Quiet, shown};
@@ -38,21 +40,45 @@ impl Report {
         self.progress.set_shut(is_shut);
     }
 
-    pub(super) fn delivered(&self, job: &Job, took: Duration) {
-        self.progress.delivered();
+    /// A call has delivered this many events. Of one alone more is told.
+    pub(super) fn delivered(&self, events: usize, took: Duration) {
+        self.progress.delivered(events);
+        if events > 1 {
+            tracing::info!(
+                sink.name = %self.sink,
+                events,
+                elapsed_ms = millis(took),
+                "delivered"
+            );
+        }
+    }
+
+    /// One of the events that a call has delivered.
+    pub(super) fn delivered_one(&self, job: &Job, of: usize, took: Duration) {
         let event = job.flight.event();
-        let fields = event.fields();
-        tracing::info!(
-            event.id = %event.id(),
-            event.type = shown(event.event_type()),
-            task.id = fields.task_id.as_deref().map(shown),
-            file.id = fields.file_id.as_deref().map(shown),
-            source.name = %job.flight.source(),
-            sink.name = %self.sink,
-            attempt = job.tries(),
-            elapsed_ms = millis(took),
-            "delivered"
-        );
+        macro_rules! tell {
+            ($level:ident) => {{
+                let fields = event.fields();
+                tracing::event!(
+                    Level::$level,
+                    event.id = %event.id(),
+                    event.type = shown(event.event_type()),
+                    task.id = fields.task_id.as_deref().map(shown),
+                    file.id = fields.file_id.as_deref().map(shown),
+                    source.name = %job.flight.source(),
+                    sink.name = %self.sink,
+                    attempt = job.tries(),
+                    elapsed_ms = millis(took),
+                    "delivered"
+                );
+            }};
+        }
+        // Many at a time are one line, which takes less time than writing a line for each.
+        if of == 1 {
+            tell!(INFO);
+        } else if tracing::enabled!(Level::DEBUG) {
+            tell!(DEBUG);
+        }
     }
 
     /// The job waits for another one of its event.

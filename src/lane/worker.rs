@@ -201,6 +201,11 @@ impl Worker {
         });
         let now = time::now();
         self.report.called(now - started);
+        let delivered = endings.iter().filter(|ending| ending.is_delivered()).count();
+        if delivered > 0 {
+            self.gate.success();
+            self.report.delivered(delivered, now - started);
+        }
         for (mut job, ending) in jobs.into_iter().zip(endings) {
             self.known.finish(&job);
             if ending.is_noted() {
@@ -208,8 +213,7 @@ impl Worker {
             }
             match ending {
                 Ending::Delivered { .. } => {
-                    self.gate.success();
-                    self.report.delivered(&job, now - started);
+                    self.report.delivered_one(&job, delivered, now - started);
                     job.settle(Verdict::Delivered);
                 }
                 Ending::Failed { reason, retry_after } => {
@@ -241,7 +245,7 @@ impl Worker {
     }
 
     fn retry(&mut self, mut job: Job, reason: String, retry_after: Option<Duration>, now: Instant) {
-        let delay = job.delays.next_delay().max(retry_after.unwrap_or_default());
+        let delay = job.next_delay().max(retry_after.unwrap_or_default());
         // A stored event waits on disk for its next try, so that it holds no other's place.
         let again = !job.flight.is_stored() && delay < job.time_left(now);
         self.report.failed(&job, &reason, again || job.flight.is_stored());

@@ -3,14 +3,21 @@
 //! It is bounded: beyond its capacity the oldest entries go, and a redelivery that comes that late
 //! is delivered again, as is one that comes after a restart.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::event::EventId;
+use crate::event::{EventId, IdMap};
 
 /// How many events the ledger remembers: at VOD's ceiling of 1,600 events a second the last half
 /// minute, which is one lease, for a few megabytes.
 const CAPACITY: usize = 50_000;
+
+/// How many sets of sinks are looked through for one that can be shared. With a few sinks there are
+/// never more.
+const SETS_MAX: usize = 64;
+
+/// The sinks that have an event, shared by all events that are at the same ones.
+type Sinks = Arc<[Arc<str>]>;
 
 /// The deliveries that are done, by event and sink.
 #[derive(Debug)]
@@ -21,8 +28,10 @@ pub(super) struct Memory {
 
 #[derive(Debug, Default)]
 struct Entries {
-    sinks: HashMap<EventId, Vec<Arc<str>>>,
+    sinks: IdMap<Sinks>,
     oldest_first: VecDeque<EventId>,
+    /// Those that were used last.
+    sets: Vec<Sinks>,
 }
 
 impl Default for Memory {
@@ -36,34 +45,69 @@ impl Memory {
         Self { capacity, entries: Mutex::default() }
     }
 
-    /// The sinks that have the event.
-    pub(super) fn settled(&self, event: EventId) -> Vec<Arc<str>> {
+    /// The sinks that have each of the events.
+    pub(super) fn settled(&self, events: &[EventId]) -> Vec<Vec<Arc<str>>> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.sinks.get(&event).cloned().unwrap_or_default()
+        let sinks = |event| entries.sinks.get(event).map_or(Vec::new(), |sinks| sinks.to_vec());
+        events.iter().map(sinks).collect()
     }
 
-    /// Notes that the sink has the event.
-    pub(super) fn record(&self, event: EventId, sink: &Arc<str>) {
+    /// Notes which sink has which event.
+    pub(super) fn record(&self, deliveries: &[(EventId, Arc<str>)]) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let entries = &mut *entries;
-        let sinks = entries.sinks.entry(event).or_default();
-        if sinks.is_empty() {
-            entries.oldest_first.push_back(event);
-        }
-        if !sinks.contains(sink) {
-            sinks.push(sink.clone());
-        }
-        while entries.oldest_first.len() > self.capacity {
-            if let Some(oldest) = entries.oldest_first.pop_front() {
-                entries.sinks.remove(&oldest);
+        for (event, sink) in deliveries {
+            entries.record(*event, sink);
+            while entries.oldest_first.len() > self.capacity {
+                if let Some(oldest) = entries.oldest_first.pop_front() {
+                    entries.sinks.remove(&oldest);
+                }
             }
         }
+    }
+}
+
+impl Entries {
+    fn record(&mut self, event: EventId, sink: &Arc<str>) {
+        match self.sinks.get(&event).cloned() {
+            Some(sinks) if sinks.contains(sink) => {}
+            Some(sinks) => {
+                let more = self.set(&sinks, sink);
+                self.sinks.insert(event, more);
+            }
+            None => {
+                let one = self.set(&[], sink);
+                self.sinks.insert(event, one);
+                self.oldest_first.push_back(event);
+            }
+        }
+    }
+
+    /// The set of these sinks and one more.
+    fn set(&mut self, sinks: &[Arc<str>], one: &Arc<str>) -> Sinks {
+        let is_it = |set: &&Sinks| set.split_last() == Some((one, sinks));
+        if let Some(set) = self.sets.iter().find(is_it) {
+            return set.clone();
+        }
+        let set: Sinks = sinks.iter().chain([one]).cloned().collect();
+        if self.sets.len() == SETS_MAX {
+            self.sets.remove(0);
+        }
+        self.sets.push(set.clone());
+        set
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn record(ledger: &Memory, event: EventId, sink: &str) {
+        ledger.record(&[(event, sink.into())]);
+    }
+
+    fn settled(ledger: &Memory, event: EventId) -> Vec<Arc<str>> {
+        ledger.settled(&[event]).remove(0)
+    }
 
     fn event(n: usize) -> EventId {
         EventId::of("T", &format!("{{\"X\":{{\"n\":{n}}}}}"))
@@ -72,24 +116,24 @@ mod tests {
     #[test]
     fn each_sink_is_remembered_apart() {
         let ledger = Memory::default();
-        assert!(ledger.settled(event(1)).is_empty());
-        ledger.record(event(1), &"app".into());
-        ledger.record(event(1), &"app".into());
-        ledger.record(event(1), &"archive".into());
+        assert!(settled(&ledger, event(1)).is_empty());
+        record(&ledger, event(1), "app");
+        record(&ledger, event(1), "app");
+        record(&ledger, event(1), "archive");
         let sinks: [Arc<str>; 2] = ["app".into(), "archive".into()];
-        assert_eq!(ledger.settled(event(1)), sinks);
-        assert!(ledger.settled(event(2)).is_empty());
+        assert_eq!(settled(&ledger, event(1)), sinks);
+        assert!(settled(&ledger, event(2)).is_empty());
     }
 
     #[test]
     fn it_is_bounded_and_forgets_the_oldest_first() {
         let ledger = Memory::with_capacity(100);
         for n in 0..250 {
-            ledger.record(event(n), &"app".into());
-            ledger.record(event(n), &"app".into());
+            record(&ledger, event(n), "app");
+            record(&ledger, event(n), "app");
         }
-        assert!(ledger.settled(event(149)).is_empty());
-        assert!(!ledger.settled(event(150)).is_empty());
-        assert!(!ledger.settled(event(249)).is_empty());
+        assert!(settled(&ledger, event(149)).is_empty());
+        assert!(!settled(&ledger, event(150)).is_empty());
+        assert!(!settled(&ledger, event(249)).is_empty());
     }
 }

@@ -104,9 +104,9 @@ impl SinkProgress {
         self.lock().called = time::now().checked_sub(time);
     }
 
-    /// The sink has an event.
-    pub fn delivered(&self) {
-        self.counts.delivered.inc();
+    /// The sink has events.
+    pub fn delivered(&self, events: usize) {
+        super::add_to(&self.counts.delivered, events);
         self.lock().works();
     }
 
@@ -198,7 +198,7 @@ mod tests {
         sink.refused("too long", true);
         assert_eq!(sink.vitals().failing, None, "who refuses an event works");
         sink.failed("reset");
-        sink.delivered();
+        sink.delivered(1);
         let vitals = sink.vitals();
         assert_eq!((vitals.failing, vitals.last_error.unwrap().message), (None, "reset".into()));
         let counts = sink.counts();
@@ -214,13 +214,13 @@ mod tests {
         assert_eq!(why(), None, "once is no outage");
         sink.set_shut(true);
         assert_eq!(why().as_deref(), Some("connection refused"));
-        sink.delivered();
+        sink.delivered(1);
         sink.set_shut(false);
         assert_eq!(why(), None);
         sink.failed("no answer within 10s");
         tokio::time::advance(FAILING_MAX).await;
         assert_eq!(why().as_deref(), Some("no answer within 10s"));
-        sink.delivered();
+        sink.delivered(1);
         assert_eq!(why(), None);
     }
 
@@ -233,7 +233,7 @@ mod tests {
         sink.took(lease);
         sink.failed("no outcome within 25s");
         assert!(is_down());
-        sink.delivered();
+        sink.delivered(1);
         assert!(!is_down());
         tokio::time::advance(Duration::from_secs(5)).await;
         sink.took(lease);

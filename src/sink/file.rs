@@ -16,7 +16,7 @@ mod probe;
 mod rotation;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{self, Arc};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -33,7 +33,10 @@ use crate::config::Section;
 use crate::format::Format;
 
 /// The most events that share one sync.
-const BATCH_MAX: usize = 256;
+const BATCH_MAX: usize = 1024;
+
+/// How large a buffer is kept from one batch to the next.
+const SPARE_MAX: usize = 1 << 20;
 
 /// What `[sinks.NAME]` with `type = "file"` says.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,6 +90,8 @@ impl Settings for Config {
 pub struct LogFile {
     config: Config,
     log: Arc<Mutex<Log>>,
+    /// What the last batch was written from, for the next one.
+    spare: sync::Mutex<Vec<u8>>,
 }
 
 impl LogFile {
@@ -98,7 +103,12 @@ impl LogFile {
     pub(super) fn open(config: &Config, name: &str) -> Result<Self, OpenError> {
         let mut log = Log::new(config, name, Box::new(System));
         log.open_at_start().map_err(|problem| OpenError::new(name, problem))?;
-        Ok(Self { config: config.clone(), log: Arc::new(Mutex::new(log)) })
+        let (log, spare) = (Arc::new(Mutex::new(log)), sync::Mutex::default());
+        Ok(Self { config: config.clone(), log, spare })
+    }
+
+    fn spare(&self) -> sync::MutexGuard<'_, Vec<u8>> {
+        self.spare.lock().unwrap_or_else(sync::PoisonError::into_inner)
     }
 
     /// Runs blocking work on the file. The lock goes along: work whose caller has given up still
@@ -119,12 +129,16 @@ impl Sink for LogFile {
 
     fn deliver<'a>(&'a self, batch: &'a [Parcel]) -> BoxFuture<'a, Vec<Outcome>> {
         Box::pin(async move {
-            let (lines, rendered) = json_lines(batch, &self.config.format);
-            let written =
-                Self::with_log(Arc::clone(&self.log), move |log| log.append(&lines)).await;
-            let outcome = match written {
-                Some(Ok(())) => Ok(()),
-                Some(Err(reason)) => Err(Refusal::transient(reason)),
+            let buffer = std::mem::take(&mut *self.spare());
+            let (lines, rendered) = json_lines(batch, &self.config.format, buffer);
+            let append = move |log: &mut Log| (log.append(&lines), lines);
+            let outcome = match Self::with_log(Arc::clone(&self.log), append).await {
+                Some((written, mut lines)) => {
+                    lines.clear();
+                    lines.shrink_to(SPARE_MAX);
+                    *self.spare() = lines;
+                    written.map_err(Refusal::transient)
+                }
                 None => Err(Refusal::transient("writing broke off; the log says why")),
             };
             outcomes(rendered, &outcome)

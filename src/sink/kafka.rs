@@ -126,9 +126,10 @@ impl Kafka {
             .insert(header("id", id.as_str()))
             .insert(header("type", event.event_type()))
             .insert(header("content-type", rendered.content_type));
+        let key = self.config.key.of(event, &id);
         let mut record = FutureRecord::to(&self.config.topic).payload(&rendered.body[..]);
         record = record.headers(headers);
-        if let Some(key) = self.config.key.of(event, &id) {
+        if let Some(key) = key.as_deref() {
             record = record.key(key);
         }
         client.producer().send_result(record).map_err(|(error, _)| self.target.unsent(&error))

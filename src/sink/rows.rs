@@ -11,6 +11,7 @@ pub(super) use self::name::{flaw_of_table, id_column, list, quoted, quoted_table
 pub(super) use self::own::{own_statement, with_parameters};
 use super::{Outcome, Parcel, Refusal};
 use crate::config::Section;
+use crate::event::Fields;
 use crate::format::Format;
 use crate::time;
 
@@ -93,6 +94,7 @@ pub(super) struct Row<'a> {
     id: String,
     received: String,
     sub_app_id: Option<String>,
+    fields: Fields,
     body: String,
 }
 
@@ -107,18 +109,18 @@ impl<'a> Row<'a> {
             id: parcel.event.id().to_string(),
             received: time::rfc3339(parcel.received),
             sub_app_id: parcel.sub_app_id.map(|id| id.to_string()),
+            fields: parcel.event.fields(),
             body,
         })
     }
 
     /// What a column holds, as text.
     pub(super) fn text(&self, field: Field) -> Option<&str> {
-        let fields = self.parcel.event.fields();
         match field {
             Field::Id => Some(&self.id),
             Field::Type => Some(self.parcel.event.event_type()),
-            Field::TaskId => fields.task_id.as_deref(),
-            Field::FileId => fields.file_id.as_deref(),
+            Field::TaskId => self.fields.task_id.as_deref(),
+            Field::FileId => self.fields.file_id.as_deref(),
             Field::Received => Some(&self.received),
             Field::Body => Some(&self.body),
             Field::SubAppId => self.sub_app_id.as_deref(),

@@ -112,7 +112,7 @@ impl Sink for Stdout {
 
     fn deliver<'a>(&'a self, batch: &'a [Parcel]) -> BoxFuture<'a, Vec<Outcome>> {
         Box::pin(async move {
-            let (text, rendered) = json_lines(batch, &self.config.format);
+            let (text, rendered) = json_lines(batch, &self.config.format, Vec::new());
             // The lock goes along: a write whose time is over still runs to its end, and the next
             // one waits for it instead of coming in between.
             let mut lines = Arc::clone(&self.lines).lock_owned().await;

@@ -39,11 +39,12 @@ impl DeadLetter {
     /// A letter of this event, given up now.
     pub fn of(event: &Event, source: &Arc<str>, sink: &Arc<str>, given_up: GivenUp) -> Self {
         let GivenUp { reason, attempts, first_seen } = given_up;
+        let fields = event.fields();
         Self {
             id: event.id(),
             event_type: event.event_type().into(),
-            task_id: event.fields().task_id.clone(),
-            file_id: event.fields().file_id.clone(),
+            task_id: fields.task_id,
+            file_id: fields.file_id,
             source: source.clone(),
             sink: sink.clone(),
             reason,

@@ -1,10 +1,16 @@
 //! The answers of the VOD API, as they stand on the wire.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::error::{CallError, Class};
 use crate::event::{Event, EventError, Handle};
-use crate::json::Outline;
+use crate::json::{self, Outline, Places, Value};
+
+/// How many events an answer of VOD's has at most.
+const EVENTS_MAX: usize = 16;
 
 /// The events of one `PullEvents` answer. One that cannot be read does not spoil the others.
 #[derive(Debug)]
@@ -91,30 +97,6 @@ pub struct EventsState {
 }
 
 #[derive(Deserialize)]
-struct Envelope {
-    #[serde(rename = "Response")]
-    response: Option<Head>,
-    /// An old form of error that the API's gateway still knows.
-    #[serde(rename = "codeDesc")]
-    code_desc: Option<String>,
-    message: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Head {
-    error: Option<ErrorBody>,
-    request_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ErrorBody {
-    code: Option<String>,
-    message: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct Typed<T> {
     #[serde(rename = "Response")]
     response: T,
@@ -124,6 +106,7 @@ struct Typed<T> {
 #[derive(Debug)]
 pub(super) struct Content {
     text: String,
+    places: Places,
     /// Whether it was not UTF-8 and bad bytes were replaced: the events that they stand in are
     /// unreadable, the others are as VOD sent them.
     lossy: bool,
@@ -141,30 +124,46 @@ impl Content {
             Ok(text) => (text, false),
             Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
         };
-        let undecodable = |problem: String| {
+        let undecodable = |problem: &str| {
             let message = format!("the answer is no API answer: {problem}");
             CallError::without_answer(action, Class::Transient, message)
         };
-        let envelope: Envelope =
-            serde_json::from_str(&text).map_err(|error| undecodable(error.to_string()))?;
-        let Some(head) = envelope.response else {
-            return Err(match envelope.code_desc {
-                Some(code) => api_error(action, code, envelope.message, None),
-                None => undecodable("it has no Response".to_owned()),
+        let Some(places) = Places::of(&text) else {
+            // What is wrong with it is better told by who does nothing else.
+            let problem = serde_json::from_str::<IgnoredAny>(&text).err();
+            let problem = problem.map(|error| error.to_string());
+            return Err(undecodable(problem.as_deref().unwrap_or("it is not JSON")));
+        };
+        let outline = Outline::with(&text, places);
+        let root = outline.root();
+        let text_of = |object: Value<'_>, key| {
+            let value = object.member(key)?;
+            json::scalar(value.text()).map(Cow::into_owned)
+        };
+        let Some(response) = only(root, "Response").map_err(&undecodable)? else {
+            // An old form of error that the API's gateway still knows.
+            return Err(match text_of(root, "codeDesc") {
+                Some(code) => api_error(action, code, text_of(root, "message"), None),
+                None => undecodable("it has no Response"),
             });
         };
-        match head.error {
-            None => Ok(Self { text, lossy, request_id: head.request_id }),
-            Some(error) => {
-                let code = error.code.unwrap_or_default();
-                Err(api_error(action, code, error.message, head.request_id))
-            }
+        let error = only(response, "Error").map_err(&undecodable)?;
+        if [Some(response), error].into_iter().flatten().any(|value| value.first() != Some(b'{')) {
+            return Err(undecodable("what is to be an object is none"));
         }
+        let request_id = text_of(response, "RequestId");
+        if let Some(error) = error {
+            let code = text_of(error, "Code").unwrap_or_default();
+            return Err(api_error(action, code, text_of(error, "Message"), request_id));
+        }
+        let places = outline.into_places();
+        Ok(Self { text, places, lossy, request_id })
     }
 
     /// What stands for an answer that there is nothing to pull, which VOD also says by an error.
     pub(super) fn nothing(request_id: Option<String>) -> Self {
-        Self { text: "{}".to_owned(), lossy: false, request_id }
+        let (text, places) = ("{}".to_owned(), Places::default());
+        Self { text, places, lossy: false, request_id }
     }
 
     /// The content as a type.
@@ -173,20 +172,25 @@ impl Content {
         T: serde::de::DeserializeOwned,
     {
         let typed: Result<Typed<T>, _> = serde_json::from_str(&self.text);
-        typed.map(|typed| typed.response).map_err(|error| self.undecodable(action, &error))
+        let failed = |error| undecodable(action, self.request_id.clone(), &error);
+        typed.map(|typed| typed.response).map_err(failed)
     }
 
     /// The content as pulled events.
     pub(super) fn pulled(self) -> Result<Pulled, CallError> {
-        let answer = Outline::of(&self.text);
-        let set = answer.root().member("Response").and_then(|response| response.member("EventSet"));
-        let set = set.filter(|set| set.text() != "null");
-        if set.is_some_and(|set| !set.text().starts_with('[')) {
-            return Err(self.undecodable(PULL_EVENTS, &"EventSet is not an array"));
+        let Self { text, places, lossy, request_id } = self;
+        let answer = Outline::with(&text, places);
+        let set = match answer.root().member("Response") {
+            Some(response) => only(response, "EventSet")
+                .map_err(|problem| undecodable(PULL_EVENTS, request_id.clone(), &problem))?,
+            None => None,
+        };
+        if set.is_some_and(|set| set.first() != Some(b'[')) {
+            return Err(undecodable(PULL_EVENTS, request_id, &"EventSet is not an array"));
         }
-        let (mut events, mut unreadable) = (Vec::new(), Vec::new());
+        let (mut events, mut unreadable) = (Vec::with_capacity(EVENTS_MAX), Vec::new());
         for element in set.into_iter().flat_map(|set| set.elements()) {
-            if self.lossy && element.text().contains(char::REPLACEMENT_CHARACTER) {
+            if lossy && element.text().contains(char::REPLACEMENT_CHARACTER) {
                 unreadable.push(EventError::NotUtf8);
                 continue;
             }
@@ -195,14 +199,25 @@ impl Content {
                 Err(error) => unreadable.push(error),
             }
         }
-        Ok(Pulled { events, unreadable, request_id: self.request_id.clone() })
+        Ok(Pulled { events, unreadable, request_id })
     }
+}
 
-    fn undecodable(&self, action: &'static str, problem: &dyn std::fmt::Display) -> CallError {
-        let message = format!("the answer cannot be decoded: {problem}");
-        let error = CallError::without_answer(action, Class::Transient, message);
-        CallError { request_id: self.request_id.clone(), ..error }
-    }
+fn undecodable(
+    action: &'static str,
+    request_id: Option<String>,
+    problem: &dyn std::fmt::Display,
+) -> CallError {
+    let message = format!("the answer cannot be decoded: {problem}");
+    CallError { request_id, ..CallError::without_answer(action, Class::Transient, message) }
+}
+
+/// The member of an object that has this key; null counts as absent. Of two nobody knows which one
+/// VOD means.
+fn only<'o>(object: Value<'o>, key: &str) -> Result<Option<Value<'o>>, &'static str> {
+    let mut found = object.members().filter(|member| member.key() == key);
+    let first = found.next().map(|member| member.value).filter(|value| value.text() != "null");
+    if found.next().is_some() { Err("a member stands in it twice") } else { Ok(first) }
 }
 
 /// The action that leases events.

@@ -137,8 +137,11 @@ impl Client {
     ///
     /// The call failed. With [`Class::Parameter`] at least one handle is no longer valid, and
     /// whether the others are confirmed is not known.
-    pub async fn confirm_events(&self, handles: &[Handle]) -> Result<(), CallError> {
-        let parameters = self.parameters(Some(handles));
+    pub async fn confirm_events<'a>(
+        &self,
+        handles: impl IntoIterator<Item = &'a Handle>,
+    ) -> Result<(), CallError> {
+        let parameters = self.parameters(Some(handles.into_iter().map(Handle::as_str).collect()));
         let never = CancellationToken::new();
         self.call("ConfirmEvents", &self.confirms, &parameters, &never).await.map(|_| ())
     }
@@ -170,8 +173,7 @@ impl Client {
         self.call(action, &self.others, &parameters, &never).await?.content.read(action)
     }
 
-    fn parameters(&self, handles: Option<&[Handle]>) -> String {
-        let event_handles = handles.map(|list| list.iter().map(Handle::as_str).collect());
+    fn parameters(&self, event_handles: Option<Vec<&str>>) -> String {
         let parameters = Parameters { event_handles, sub_app_id: self.settings.sub_app_id };
         // Texts and numbers in a struct always serialize.
         serde_json::to_string(&parameters).unwrap_or_default()

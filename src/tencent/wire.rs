@@ -95,7 +95,7 @@ impl Wire {
             let message = format!("the answer is longer than {ANSWER_BYTES_MAX} bytes");
             return Err(CallError::without_answer(action, Class::Transient, message));
         }
-        let content = self.open(action, Vec::from(bytes), status, &headers);
+        let content = self.open(action, bytes, status, &headers);
         Ok(Raw { content, headers, sent })
     }
 

@@ -61,11 +61,11 @@ impl Key {
         [("file", Self::File), ("task", Self::Task), ("id", Self::Id), ("none", Self::None)];
 
     /// The key of an event that has this id.
-    pub(super) fn of<'a>(self, event: &'a Event, id: &'a str) -> Option<&'a str> {
+    pub(super) fn of(self, event: &Event, id: &str) -> Option<Box<str>> {
         match self {
-            Self::File => event.fields().file_id.as_deref(),
-            Self::Task => event.fields().task_id.as_deref(),
-            Self::Id => Some(id),
+            Self::File => event.fields().file_id,
+            Self::Task => event.fields().task_id,
+            Self::Id => Some(id.into()),
             Self::None => None,
         }
     }

@@ -202,7 +202,7 @@ impl CvmRole {
             let mut response = client.get(url).timeout(limit).send().await?;
             let (status, headers) = (response.status(), response.headers().clone());
             let (body, _) = http::read_body(&mut response, ANSWER_BYTES_MAX).await?;
-            Ok(Answer { status, headers, body })
+            Ok(Answer { status, headers, body: body.into() })
         };
         exchange.await.map_err(|error: reqwest::Error| http::cause(&error, limit))
     }

@@ -195,10 +195,11 @@ async fn cloudevents_binary_is_the_event_with_attributes_as_headers() {
         let event_type = format!("com.tencentcloud.vod.{}", read.event_type());
         assert_eq!(header("ce-type"), Some(&*event_type));
         assert!(header("ce-time").unwrap().ends_with('Z'));
-        let subject = match read.fields().file_id.as_deref() {
+        let fields = read.fields();
+        let subject = match fields.file_id.as_deref() {
             Some("动 100%") => Some("%E5%8A%A8%20100%25"),
             Some(id) => Some(id),
-            None => read.fields().task_id.as_deref(),
+            None => fields.task_id.as_deref(),
         };
         assert_eq!(header("ce-subject"), subject);
         assert_eq!(header("ce-datacontenttype"), None);
