@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Builder;
 
 use crate::exit;
 use crate::signals::{Request, Signals};
@@ -86,11 +87,6 @@ enum Command {
     Man,
 }
 
-/// The threads that run the tasks of a relay. Its work is waiting, not computing: one thread does far
-/// more than VOD's limits let through, and a second one would mostly be woken up to take over what the
-/// first has just begun. What waits for a disk has threads of its own.
-const THREADS: usize = 1;
-
 /// The most threads of an emulator, which has many clients.
 const EMULATOR_THREADS_MAX: usize = 4;
 
@@ -153,22 +149,23 @@ fn print(text: &str) -> io::Result<bool> {
     }
 }
 
-/// Runs a command's future on a runtime of its own.
+/// Runs a command's future on this thread.
+///
+/// Its work is waiting, not computing: one thread does far more than VOD's limits let through, and
+/// another would mostly be woken up to take over what the first has just begun. What waits for a disk
+/// has threads of its own.
 ///
 /// # Errors
 ///
 /// The system gives no threads.
 fn block_on<T>(command: impl Future<Output = T>) -> Result<T, String> {
-    block_on_threads(THREADS, command)
+    block_on_runtime(&mut Builder::new_current_thread(), command)
 }
 
-/// The same, with so many threads for its tasks.
-fn block_on_threads<T>(threads: usize, command: impl Future<Output = T>) -> Result<T, String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .enable_all()
-        .build()
-        .map_err(|error| format!("cannot start the runtime: {error}"))?;
+/// The same on a runtime of this kind.
+fn block_on_runtime<T>(kind: &mut Builder, command: impl Future<Output = T>) -> Result<T, String> {
+    let runtime =
+        kind.enable_all().build().map_err(|error| format!("cannot start the runtime: {error}"))?;
     let outcome = runtime.block_on(command);
     // What blocks in the background, such as a write to a disk that hangs, must not hold the end up.
     runtime.shutdown_background();
@@ -183,7 +180,9 @@ fn emulate(args: emulate::EmulateArgs) -> u8 {
         emulate::run(args, stop).await
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    match block_on_threads(cores.min(EMULATOR_THREADS_MAX), emulate).flatten() {
+    let mut runtime = Builder::new_multi_thread();
+    runtime.worker_threads(cores.min(EMULATOR_THREADS_MAX));
+    match block_on_runtime(&mut runtime, emulate).flatten() {
         Ok(()) => exit::OK,
         Err(error) => {
             eprintln!("vod-relay emulate: {error}");

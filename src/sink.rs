@@ -199,10 +199,14 @@ fn json_lines(batch: &[Parcel], format: &Format, mut lines: Vec<u8>) -> (Vec<u8>
     lines.reserve(length);
     let mut render = |parcel: &Parcel| {
         let text = parcel.render(format)?.body;
-        // Every format is text. To find that out takes less time than to look for what to replace.
-        let text = std::str::from_utf8(&text)
-            .map_or_else(|_| String::from_utf8_lossy(&text), std::borrow::Cow::Borrowed);
-        lines.extend_from_slice(json::on_one_line(&text).as_bytes());
+        // Every format is text, and most of it stands on one line.
+        match memchr::memchr2(b'\n', b'\r', &text) {
+            None => lines.extend_from_slice(&text),
+            Some(_) => {
+                let text = String::from_utf8_lossy(&text);
+                lines.extend_from_slice(json::on_one_line(&text).as_bytes());
+            }
+        }
         lines.push(b'\n');
         Ok(())
     };

@@ -46,7 +46,7 @@ def held(figures, loops, latency_ms):
         targets.sdk_cpu(min(sdks) / relay.cpu_us) if sdks else None,
         targets.rate(relay.rate / bare.rate, latency_ms, loops),
         targets.calls(relay.calls),
-    )
+    ).strip()
 
 
 def table(figures):

@@ -8,9 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::event::{EventId, IdMap};
 
-/// How many events the ledger remembers: at VOD's ceiling of 1,600 events a second the last half
-/// minute, which is one lease, for a few megabytes.
+/// How many events the ledger remembers at least: at VOD's ceiling of 1,600 events a second the last
+/// half minute, which is one lease, for a few megabytes.
 const CAPACITY: usize = 50_000;
+
+/// How many generations of events there are. The oldest goes as a whole, so that nothing is ever
+/// taken out of a table, which would make it grow.
+const GENERATIONS: usize = 3;
 
 /// How many sets of sinks are looked through for one that can be shared. With a few sinks there are
 /// never more.
@@ -21,15 +25,14 @@ type Sinks = Arc<[Arc<str>]>;
 
 /// The deliveries that are done, by event and sink.
 #[derive(Debug)]
-pub(super) struct Memory {
-    capacity: usize,
-    entries: Mutex<Entries>,
-}
+pub(super) struct Memory(Mutex<Entries>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Entries {
-    sinks: IdMap<Sinks>,
-    oldest_first: VecDeque<EventId>,
+    /// How many events a generation has.
+    size: usize,
+    /// The youngest first.
+    generations: VecDeque<IdMap<Sinks>>,
     /// Those that were used last.
     sets: Vec<Sinks>,
 }
@@ -42,43 +45,47 @@ impl Default for Memory {
 
 impl Memory {
     fn with_capacity(capacity: usize) -> Self {
-        Self { capacity, entries: Mutex::default() }
+        let size = capacity.div_ceil(GENERATIONS - 1);
+        // Room that nothing is written into yet takes up no memory.
+        let generation = || IdMap::with_capacity_and_hasher(size, Default::default());
+        let generations = std::iter::repeat_with(generation).take(GENERATIONS).collect();
+        Self(Mutex::new(Entries { size, generations, sets: Vec::new() }))
     }
 
     /// The sinks that have each of the events.
     pub(super) fn settled(&self, events: &[EventId]) -> Vec<Vec<Arc<str>>> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let sinks = |event| entries.sinks.get(event).map_or(Vec::new(), |sinks| sinks.to_vec());
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sinks = |event| entries.get(event).map_or(Vec::new(), |sinks| sinks.to_vec());
         events.iter().map(sinks).collect()
     }
 
     /// Notes which sink has which event.
     pub(super) fn record(&self, deliveries: &[(EventId, Arc<str>)]) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (event, sink) in deliveries {
             entries.record(*event, sink);
-            while entries.oldest_first.len() > self.capacity {
-                if let Some(oldest) = entries.oldest_first.pop_front() {
-                    entries.sinks.remove(&oldest);
-                }
-            }
         }
     }
 }
 
 impl Entries {
+    /// The sinks that have an event. What came last holds what came before.
+    fn get(&self, event: &EventId) -> Option<&Sinks> {
+        self.generations.iter().find_map(|generation| generation.get(event))
+    }
+
     fn record(&mut self, event: EventId, sink: &Arc<str>) {
-        match self.sinks.get(&event).cloned() {
-            Some(sinks) if sinks.contains(sink) => {}
-            Some(sinks) => {
-                let more = self.set(&sinks, sink);
-                self.sinks.insert(event, more);
-            }
-            None => {
-                let one = self.set(&[], sink);
-                self.sinks.insert(event, one);
-                self.oldest_first.push_back(event);
-            }
+        let sinks = match self.get(&event).cloned() {
+            Some(sinks) if sinks.contains(sink) => return,
+            Some(sinks) => self.set(&sinks, sink),
+            None => self.set(&[], sink),
+        };
+        if self.generations.front().is_some_and(|youngest| youngest.len() >= self.size) {
+            self.generations.rotate_right(1);
+            self.generations.iter_mut().take(1).for_each(IdMap::clear);
+        }
+        if let Some(youngest) = self.generations.front_mut() {
+            youngest.insert(event, sinks);
         }
     }
 
@@ -132,7 +139,7 @@ mod tests {
             record(&ledger, event(n), "app");
             record(&ledger, event(n), "app");
         }
-        assert!(settled(&ledger, event(149)).is_empty());
+        assert!(settled(&ledger, event(99)).is_empty());
         assert!(!settled(&ledger, event(150)).is_empty());
         assert!(!settled(&ledger, event(249)).is_empty());
     }

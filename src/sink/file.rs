@@ -36,7 +36,7 @@ use crate::format::Format;
 const BATCH_MAX: usize = 1024;
 
 /// How large a buffer is kept from one batch to the next.
-const SPARE_MAX: usize = 1 << 20;
+const SPARE_MAX: usize = 2 << 20;
 
 /// What `[sinks.NAME]` with `type = "file"` says.
 #[derive(Debug, Clone, PartialEq)]
