@@ -28,7 +28,7 @@ use self::publish::{Call, Fault};
 pub use self::settings::Config;
 use super::link::Link;
 use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Probed, Refusal, Settings, Sink};
-use crate::time;
+use crate::time::{self, Instant};
 use crate::tls::Files;
 
 /// The most events that one call publishes before it waits for the confirmations.
@@ -64,25 +64,21 @@ pub struct Amqp {
 }
 
 impl Amqp {
-    async fn session(&self) -> Result<Arc<Session>, Refusal> {
+    async fn session(&self, until: Instant) -> Result<Arc<Session>, Refusal> {
         let tls = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
         let connect = || async {
             let session = Session::open(&self.config, tls).await;
             session.map_err(|refused| Refusal::transient(refused.reason))
         };
-        self.link.get(connect).await
+        self.link.get_by(until, &self.config.shown, connect).await
     }
 
     async fn deliver(&self, batch: &[Parcel]) -> Vec<Outcome> {
         // A little earlier than the caller, who would know of no single outcome.
         let until = time::now() + self.config.timeout * 9 / 10;
-        let session = match tokio::time::timeout_at(until, self.session()).await {
-            Ok(Ok(session)) => session,
-            Ok(Err(refusal)) => return vec![Err(refusal); batch.len()],
-            Err(_) => {
-                let reason = format!("{}: no connection in time", self.config.shown);
-                return vec![Err(Refusal::transient(reason)); batch.len()];
-            }
+        let session = match self.session(until).await {
+            Ok(session) => session,
+            Err(refusal) => return vec![Err(refusal); batch.len()],
         };
         let call = Call { config: &self.config, session: &session, until };
         let mut outcomes = call.publish(&batch.iter().collect::<Vec<_>>()).await;

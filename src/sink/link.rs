@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
 
 use super::Refusal;
+use crate::time::Instant;
 
 /// What can break and tell so.
 pub(super) trait Connection: Send + Sync {
@@ -40,7 +41,7 @@ impl<C: Connection> Link<C> {
     /// # Errors
     ///
     /// Why there is none, from this attempt to connect or from the one that was waited for.
-    pub(super) async fn get<F>(&self, connect: impl FnOnce() -> F) -> Result<Arc<C>, Refusal>
+    async fn get<F>(&self, connect: impl FnOnce() -> F) -> Result<Arc<C>, Refusal>
     where
         F: Future<Output = Result<C, Refusal>>,
     {
@@ -69,6 +70,24 @@ impl<C: Connection> Link<C> {
                 Err(refusal)
             }
         }
+    }
+
+    /// The same, by an instant at the latest. `server` is what the reason calls it.
+    ///
+    /// # Errors
+    ///
+    /// Also that the time is over.
+    pub(super) async fn get_by<F>(
+        &self,
+        until: Instant,
+        server: &str,
+        connect: impl FnOnce() -> F,
+    ) -> Result<Arc<C>, Refusal>
+    where
+        F: Future<Output = Result<C, Refusal>>,
+    {
+        let late = |_| Err(Refusal::transient(format!("{server}: no connection in time")));
+        tokio::time::timeout_at(until, self.get(connect)).await.unwrap_or_else(late)
     }
 
     /// Lets the connection go, if it is still this one. Calls that have it may end with it.

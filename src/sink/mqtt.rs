@@ -178,17 +178,11 @@ impl Mqtt {
 
     async fn session(&self, until: Instant) -> Result<Arc<Session>, Refusal> {
         let tls = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let connected = self.link.get(|| async {
+        let connect = || async {
             let session = Session::open(&self.config, tls, &self.client_id).await;
             session.map_err(|refused| Refusal::transient(refused.reason))
-        });
-        match tokio::time::timeout_at(until, connected).await {
-            Ok(connected) => connected,
-            Err(_) => {
-                let reason = format!("{}: no connection in time", self.config.shown);
-                Err(Refusal::transient(reason))
-            }
-        }
+        };
+        self.link.get_by(until, &self.config.shown, connect).await
     }
 
     async fn deliver_all(&self, batch: &[Parcel]) -> Vec<Outcome> {

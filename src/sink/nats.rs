@@ -163,17 +163,11 @@ impl Nats {
 
     async fn session(&self, until: Instant) -> Result<Arc<Session>, Refusal> {
         let keys = self.keys.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let connected = self.link.get(|| async {
+        let connect = || async {
             let session = Session::open(&self.config, &keys).await;
             session.map_err(|refused| Refusal::transient(refused.reason))
-        });
-        match tokio::time::timeout_at(until, connected).await {
-            Ok(connected) => connected,
-            Err(_) => {
-                let reason = format!("{}: no connection in time", self.config.shown);
-                Err(Refusal::transient(reason))
-            }
-        }
+        };
+        self.link.get_by(until, &self.config.shown, connect).await
     }
 
     async fn deliver(&self, batch: &[Parcel]) -> Vec<Outcome> {
