@@ -82,11 +82,11 @@ impl Amqp {
         };
         let call = Call { config: &self.config, session: &session, until };
         let mut outcomes = call.publish(&batch.iter().collect::<Vec<_>>()).await;
-        if batch.len() > 1 {
-            // The broker ends a channel over a message that is too large, and does not say which one
-            // that was: each alone, it is the one that it happens to again.
+        if batch.len() > 1 && outcomes.iter().any(|said| matches!(said, Err(Fault::TooLarge(_)))) {
+            // The broker ends a channel over a message that is too large, does not say which one that
+            // was, and takes none that come later. Each alone, it is the one that it happens to again.
             for (parcel, outcome) in batch.iter().zip(&mut outcomes) {
-                if matches!(outcome, Err(Fault::TooLarge(_))) {
+                if outcome.is_err() {
                     *outcome = call.publish(&[parcel]).await.remove(0);
                 }
             }
