@@ -36,8 +36,9 @@ impl Queue {
         self.ready.len() + self.later.len() + self.held.len()
     }
 
-    pub(super) fn nothing_ready(&self) -> bool {
-        self.ready.is_empty()
+    /// How many jobs could be tried now.
+    pub(super) fn ready(&self) -> usize {
+        self.ready.len()
     }
 
     pub(super) fn push(&mut self, job: Job) {
