@@ -194,6 +194,10 @@ impl Engine for Rabbit {
         Some((text, String::new()))
     }
 
+    async fn freeze(&mut self) {
+        self.signal("STOP");
+    }
+
     async fn kill(&mut self) {
         self.broker.take().unwrap().kill();
     }

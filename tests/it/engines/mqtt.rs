@@ -162,6 +162,10 @@ impl Engine for Mosquitto {
         Some((text, String::new()))
     }
 
+    async fn freeze(&mut self) {
+        self.signal("STOP");
+    }
+
     async fn kill(&mut self) {
         self.server.take().unwrap().kill();
     }

@@ -21,6 +21,8 @@ const PACKET_MAX: usize = 256 * 1024;
 
 pub struct Mysql {
     server: Option<Server>,
+    /// What keeps others from committing while the server is frozen.
+    holder: Option<Conn>,
     options: Vec<String>,
     port: u16,
     dir: tempfile::TempDir,
@@ -37,7 +39,7 @@ impl Mysql {
         }
         let folder = dir.path().to_str().unwrap().to_owned();
         let options = options.iter().map(|option| option.replace("DIR", &folder)).collect();
-        let mut engine = Self { server: None, options, port: free_port(), dir };
+        let mut engine = Self { server: None, holder: None, options, port: free_port(), dir };
         let mut init = Command::new(install);
         init.args(engine.arguments())
             .args(["--skip-test-db", "--auth-root-authentication-method=normal"]);
@@ -122,8 +124,17 @@ impl Engine for Mysql {
         Some((text, String::new()))
     }
 
+    async fn freeze(&mut self) {
+        let mut conn = self.connect().await.unwrap();
+        for stage in ["START", "BLOCK_COMMIT"] {
+            conn.query_drop(format!("BACKUP STAGE {stage}")).await.unwrap();
+        }
+        self.holder = Some(conn);
+    }
+
     async fn kill(&mut self) {
         self.server.take().unwrap().kill();
+        self.holder = None;
     }
 
     async fn revive(&mut self) {

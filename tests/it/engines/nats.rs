@@ -126,6 +126,10 @@ impl Engine for Nats {
         Some((text, String::new()))
     }
 
+    async fn freeze(&mut self) {
+        self.signal("STOP");
+    }
+
     async fn kill(&mut self) {
         self.server.take().unwrap().kill();
     }

@@ -17,8 +17,18 @@ const RUNNER: &str = "postgres";
 /// The password of the server's one user, `relay`.
 pub const PASSWORD: &str = "open sesame";
 
+/// Has every transaction that adds rows wait for a lock when it commits, and takes that lock.
+const HOLD_COMMITS: &str = "
+    SELECT pg_advisory_lock(1);
+    CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END';
+    CREATE CONSTRAINT TRIGGER hold AFTER INSERT ON vod_events DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION hold();";
+
 pub struct Postgres {
     server: Option<Server>,
+    /// What has the lock while the server is frozen.
+    holder: Option<Client>,
     program: PathBuf,
     options: Vec<String>,
     port: u16,
@@ -48,7 +58,8 @@ impl Postgres {
             fs::set_permissions(&path, private).unwrap();
         }
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut engine = Self { server: None, program, options, port: free_port(), dir };
+        let mut engine =
+            Self { server: None, holder: None, program, options, port: free_port(), dir };
         engine.revive().await;
         Some(engine)
     }
@@ -123,8 +134,15 @@ impl Engine for Postgres {
         Some((text.to_owned(), String::new()))
     }
 
+    async fn freeze(&mut self) {
+        let (client, _) = self.connect().await.unwrap();
+        client.batch_execute(HOLD_COMMITS).await.unwrap();
+        self.holder = Some(client);
+    }
+
     async fn kill(&mut self) {
         self.server.take().unwrap().kill();
+        self.holder = None;
     }
 
     async fn revive(&mut self) {

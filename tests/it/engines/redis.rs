@@ -113,6 +113,10 @@ impl Engine for Redis {
         Some((event, String::new()))
     }
 
+    async fn freeze(&mut self) {
+        self.server.as_ref().unwrap().signal("STOP");
+    }
+
     async fn kill(&mut self) {
         self.die();
     }
