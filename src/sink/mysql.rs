@@ -23,8 +23,6 @@ mod table;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{info, warn};
-
 use self::connection::Pool;
 use self::probe::probe;
 use self::server::Server;
@@ -124,11 +122,7 @@ impl Sink for Mysql {
 
     /// Reads the certificates again, which may have been renewed under the same names.
     fn reopen(&self) {
-        match self.pool.reload() {
-            Ok(true) => info!(sink = self.name, "read the certificates again"),
-            Ok(false) => {}
-            Err(error) => warn!(sink = self.name, %error, "keeping the old certificates"),
-        }
+        super::tell_of_certificates(&self.name, self.pool.reload());
     }
 }
 

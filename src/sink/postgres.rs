@@ -21,8 +21,6 @@ mod together;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{info, warn};
-
 use self::probe::probe;
 use self::statement::{BodyType, Statement};
 use self::table::Session;
@@ -136,11 +134,7 @@ impl Sink for Postgres {
 
     /// Reads the certificates again, which may have been renewed under the same names.
     fn reopen(&self) {
-        match self.pool.reload() {
-            Ok(true) => info!(sink = self.name, "read the certificates again"),
-            Ok(false) => {}
-            Err(error) => warn!(sink = self.name, %error, "keeping the old certificates"),
-        }
+        super::tell_of_certificates(&self.name, self.pool.reload());
     }
 }
 
