@@ -12,6 +12,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::doorkeeper::Doorkeeper;
+use super::longer_than;
 use crate::conformance::{Engine, Held};
 use crate::world::STUCK;
 
@@ -122,9 +123,8 @@ impl Engine for Cluster {
     }
 
     fn unwelcome(&self) -> Option<(String, String)> {
-        let long = "long ".repeat(4_000);
-        let event = format!(r#"{{"EventType":"Unwelcome","UnwelcomeEvent":{{"Text":"{long}"}}}}"#);
-        Some((event, "options = { \"message.max.bytes\" = \"16000\" }\n".to_owned()))
+        let limit = "options = { \"message.max.bytes\" = \"16000\" }\n";
+        Some((longer_than(16_000), limit.to_owned()))
     }
 
     async fn freeze(&mut self) {

@@ -6,6 +6,7 @@ use std::process::Command;
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Error, OptsBuilder, Row, from_value};
 
+use super::{held_in, longer_than};
 use crate::conformance::{Engine, Held};
 use crate::servers::{Server, free_port, program, without_rights};
 use crate::world::unstuck;
@@ -119,9 +120,7 @@ impl Engine for Mysql {
     }
 
     fn unwelcome(&self) -> Option<(String, String)> {
-        let long = "long ".repeat(PACKET_MAX / 5);
-        let text = format!(r#"{{"EventType":"Unwelcome","UnwelcomeEvent":{{"Text":"{long}"}}}}"#);
-        Some((text, String::new()))
+        Some((longer_than(PACKET_MAX), String::new()))
     }
 
     async fn freeze(&mut self) {
@@ -159,13 +158,7 @@ impl Engine for Mysql {
 
     async fn held(&mut self) -> Vec<Held> {
         match self.query("SELECT id, body FROM vod_events").await {
-            Ok(rows) => {
-                let held = |row: Vec<String>| {
-                    let [id, body] = row.try_into().unwrap();
-                    Held { id: Some(id), body }
-                };
-                rows.into_iter().map(held).collect()
-            }
+            Ok(rows) => rows.into_iter().map(held_in).collect(),
             // The relay has not made it yet.
             Err(Error::Server(answer)) if answer.code == 1146 => Vec::new(),
             Err(error) => panic!("{error:?}"),

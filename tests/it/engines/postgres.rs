@@ -7,6 +7,7 @@ use std::process::Command;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage};
 
+use super::held_in;
 use crate::conformance::{Engine, Held};
 use crate::servers::{Server, free_port, program, without_rights};
 use crate::world::unstuck;
@@ -173,13 +174,7 @@ impl Engine for Postgres {
 
     async fn held(&mut self) -> Vec<Held> {
         match self.query("SELECT id, body FROM vod_events").await {
-            Ok(rows) => {
-                let held = |row: Vec<String>| {
-                    let [id, body] = row.try_into().unwrap();
-                    Held { id: Some(id), body }
-                };
-                rows.into_iter().map(held).collect()
-            }
+            Ok(rows) => rows.into_iter().map(held_in).collect(),
             // The relay has not made it yet.
             Err(error) if error.code().is_some_and(|code| code.code() == "42P01") => Vec::new(),
             Err(error) => panic!("{error:?}"),
