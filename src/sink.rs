@@ -193,6 +193,16 @@ impl OpenError {
     }
 }
 
+/// Tells the log what came of reading certificates again: whether there were any.
+#[cfg(any(feature = "redis", feature = "postgres", feature = "mysql"))]
+fn tell_of_certificates(sink: &str, read: Result<bool, impl fmt::Display>) {
+    match read {
+        Ok(true) => tracing::info!(sink, "read the certificates again"),
+        Ok(false) => {}
+        Err(error) => tracing::warn!(sink, %error, "keeping the old certificates"),
+    }
+}
+
 /// The `timeout` of a sink.
 fn timeout(section: &Section<'_>, default: Duration) -> Duration {
     section.duration("timeout", default, TIMEOUT_MIN..=TIMEOUT_MAX)

@@ -23,111 +23,62 @@ mod table;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{info, warn};
-
 use self::connection::Pool;
 use self::probe::probe;
 use self::server::Server;
 use self::statement::{BodyType, Statement};
 use self::table::Session;
-use super::rows::{self, Columns};
+use super::rows::{self, Dialect, Target};
 use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Probed, Refusal, Settings, Sink};
 use crate::config::Section;
-use crate::format::Format;
 
-/// The most time that connecting may take; what takes longer is as good as down.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What MySQL has its own words for.
+const DIALECT: Dialect<BodyType> = Dialect {
+    body_types: [("longtext", BodyType::Longtext), ("json", BodyType::Json)],
+    statement: "INSERT INTO events (id, event) VALUES (:id, :body) ON DUPLICATE KEY UPDATE id = id",
+    table: "\"TABLE\" or \"DATABASE.TABLE\"",
+};
 
 /// What `[sinks.NAME]` with `type = "mysql"` says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Where the server is, and who connects.
     server: Server,
-    /// The table and its columns, or a statement in their place.
-    target: Target,
-    /// The most connections, each with one transaction at a time.
-    pub max_concurrency: usize,
-    /// The shape of the body.
-    pub format: Format,
-    /// The most time that one transaction may take.
-    pub timeout: Duration,
-}
-
-/// What events are written with.
-#[derive(Debug, Clone, PartialEq)]
-enum Target {
-    Table { name: String, columns: Columns, create: Option<BodyType> },
-    Statement(String),
+    /// What is written there, and how.
+    rows: rows::Config<BodyType>,
 }
 
 impl Config {
     /// Reads the sink's keys.
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
         let server = Server::read(section);
-        let target = Target::read(section);
-        let max_concurrency = section.integer("max_concurrency", 4, 1..=64);
-        let format = section.format();
-        let timeout = super::timeout(section, Duration::from_secs(10));
-        Some(Self {
-            server: server?,
-            target: target?,
-            max_concurrency: usize::try_from(max_concurrency).unwrap_or(1),
-            format: format?,
-            timeout,
-        })
+        let rows = rows::Config::read(section, &DIALECT);
+        Some(Self { server: server?, rows: rows? })
     }
 
     fn pool(&self) -> Result<Pool, String> {
-        let connect_timeout = CONNECT_TIMEOUT.min(self.timeout / 2);
-        Pool::open(self.server.clone(), connect_timeout, self.timeout)
+        Pool::open(self.server.clone(), self.rows.connect_timeout(), self.rows.timeout)
     }
 
     fn statement(&self) -> Statement {
-        match &self.target {
+        match &self.rows.target {
             Target::Table { name, columns, .. } => Statement::insert(name, columns),
             Target::Statement(text) => Statement::own(text),
         }
     }
 }
 
-impl Target {
-    fn read(section: &Section<'_>) -> Option<Self> {
-        let name = section.string_or("table", "vod_events");
-        let columns = rows::columns(section);
-        let create_table = section.boolean("create_table", false);
-        let body_types = [("longtext", BodyType::Longtext), ("json", BodyType::Json)];
-        let body_type = section.choice("body_type", &body_types, "longtext");
-        let example =
-            "INSERT INTO events (id, event) VALUES (:id, :body) ON DUPLICATE KEY UPDATE id = id";
-        if let Some(text) = rows::own_statement(section, example) {
-            return Some(Self::Statement(text));
-        }
-        if let Some(problem) = rows::flaw_of_table(&name) {
-            section.mistake("table", problem, "\"TABLE\" or \"DATABASE.TABLE\"");
-            return None;
-        }
-        let create = if create_table { Some(body_type?) } else { None };
-        Some(Self::Table { name, columns, create })
-    }
-}
-
 impl Settings for Config {
     fn timeout(&self) -> Duration {
-        self.timeout
+        self.rows.timeout
     }
 
     fn open(&self, name: &str) -> Result<Arc<dyn Sink>, OpenError> {
         let pool = self.pool().map_err(|problem| OpenError::new(name, problem))?;
-        let create = match &self.target {
-            Target::Table { name, columns, create: Some(body_type) } => {
-                Some(statement::create(name, columns, *body_type))
-            }
-            Target::Table { create: None, .. } | Target::Statement(_) => None,
-        };
         Ok(Arc::new(Mysql {
             name: name.to_owned(),
             statement: self.statement(),
-            create,
+            create: self.rows.target.create(statement::create),
             pool,
             config: self.clone(),
         }))
@@ -151,8 +102,7 @@ pub struct Mysql {
 
 impl Sink for Mysql {
     fn limits(&self) -> Limits {
-        let Config { timeout, max_concurrency: concurrency, .. } = self.config;
-        Limits { timeout, concurrency, batch: rows::BATCH_MAX }
+        self.config.rows.limits()
     }
 
     fn deliver<'a>(&'a self, batch: &'a [Parcel]) -> BoxFuture<'a, Vec<Outcome>> {
@@ -164,7 +114,7 @@ impl Sink for Mysql {
                 }
             };
             let mut session = Session::new(self, lent);
-            let outcomes = rows::write(&mut session, batch, &self.config.format).await;
+            let outcomes = rows::write(&mut session, batch, &self.config.rows.format).await;
             session.end();
             outcomes
         })
@@ -172,11 +122,7 @@ impl Sink for Mysql {
 
     /// Reads the certificates again, which may have been renewed under the same names.
     fn reopen(&self) {
-        match self.pool.reload() {
-            Ok(true) => info!(sink = self.name, "read the certificates again"),
-            Ok(false) => {}
-            Err(error) => warn!(sink = self.name, %error, "keeping the old certificates"),
-        }
+        super::tell_of_certificates(&self.name, self.pool.reload());
     }
 }
 

@@ -21,41 +21,29 @@ mod together;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{info, warn};
-
 use self::probe::probe;
 use self::statement::{BodyType, Statement};
 use self::table::Session;
-use super::rows::{self, Columns};
+use super::rows::{self, Dialect, Target};
 use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Probed, Refusal, Settings, Sink};
 use crate::config::Section;
-use crate::format::Format;
 use crate::postgres::{self, Pool};
 use crate::tls::TlsError;
 
-/// The most time that connecting may take; what takes longer is as good as down.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What PostgreSQL has its own words for.
+const DIALECT: Dialect<BodyType> = Dialect {
+    body_types: [("json", BodyType::Json), ("jsonb", BodyType::Jsonb)],
+    statement: "INSERT INTO events (id, event) VALUES (:id, :body) ON CONFLICT (id) DO NOTHING",
+    table: "\"TABLE\" or \"SCHEMA.TABLE\"",
+};
 
 /// What `[sinks.NAME]` with `type = "postgres"` says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Where the server is, and who connects.
     pub server: postgres::Settings,
-    /// The table and its columns, or a statement in their place.
-    target: Target,
-    /// The most connections, each with one transaction at a time.
-    pub max_concurrency: usize,
-    /// The shape of the body.
-    pub format: Format,
-    /// The most time that one transaction may take.
-    pub timeout: Duration,
-}
-
-/// What events are written with.
-#[derive(Debug, Clone, PartialEq)]
-enum Target {
-    Table { name: String, columns: Columns, create: Option<BodyType> },
-    Statement(String),
+    /// What is written there, and how.
+    rows: rows::Config<BodyType>,
 }
 
 impl Config {
@@ -73,71 +61,34 @@ impl Config {
                 None
             }
         });
-        let target = Target::read(section);
-        let max_concurrency = section.integer("max_concurrency", 4, 1..=64);
-        let format = section.format();
-        let timeout = super::timeout(section, Duration::from_secs(10));
-        Some(Self {
-            server: server?,
-            target: target?,
-            max_concurrency: usize::try_from(max_concurrency).unwrap_or(1),
-            format: format?,
-            timeout,
-        })
+        let rows = rows::Config::read(section, &DIALECT);
+        Some(Self { server: server?, rows: rows? })
     }
 
     fn pool(&self) -> Result<Pool, TlsError> {
-        let connect_timeout = CONNECT_TIMEOUT.min(self.timeout / 2);
-        Pool::open(self.server.clone(), self.max_concurrency, connect_timeout)
+        Pool::open(self.server.clone(), self.rows.max_concurrency, self.rows.connect_timeout())
     }
 
     fn statement(&self) -> Statement {
-        match &self.target {
+        match &self.rows.target {
             Target::Table { name, columns, .. } => Statement::insert(name, columns),
             Target::Statement(text) => Statement::own(text),
         }
     }
 }
 
-impl Target {
-    fn read(section: &Section<'_>) -> Option<Self> {
-        let name = section.string_or("table", "vod_events");
-        let columns = rows::columns(section);
-        let create_table = section.boolean("create_table", false);
-        let body_types = [("json", BodyType::Json), ("jsonb", BodyType::Jsonb)];
-        let body_type = section.choice("body_type", &body_types, "json");
-        let example =
-            "INSERT INTO events (id, event) VALUES (:id, :body) ON CONFLICT (id) DO NOTHING";
-        if let Some(text) = rows::own_statement(section, example) {
-            return Some(Self::Statement(text));
-        }
-        if let Some(problem) = rows::flaw_of_table(&name) {
-            section.mistake("table", problem, "\"TABLE\" or \"SCHEMA.TABLE\"");
-            return None;
-        }
-        let create = if create_table { Some(body_type?) } else { None };
-        Some(Self::Table { name, columns, create })
-    }
-}
-
 impl Settings for Config {
     fn timeout(&self) -> Duration {
-        self.timeout
+        self.rows.timeout
     }
 
     fn open(&self, name: &str) -> Result<Arc<dyn Sink>, OpenError> {
         let pool = self.pool().map_err(|error| OpenError::new(name, error.to_string()))?;
-        let create = match &self.target {
-            Target::Table { name, columns, create: Some(body_type) } => {
-                Some(statement::create(name, columns, *body_type))
-            }
-            Target::Table { create: None, .. } | Target::Statement(_) => None,
-        };
         Ok(Arc::new(Postgres {
             name: name.to_owned(),
-            begin: table::begin(self.timeout),
+            begin: table::begin(self.rows.timeout),
             statement: self.statement(),
-            create,
+            create: self.rows.target.create(statement::create),
             pool,
             config: self.clone(),
         }))
@@ -163,8 +114,7 @@ pub struct Postgres {
 
 impl Sink for Postgres {
     fn limits(&self) -> Limits {
-        let Config { timeout, max_concurrency: concurrency, .. } = self.config;
-        Limits { timeout, concurrency, batch: rows::BATCH_MAX }
+        self.config.rows.limits()
     }
 
     fn deliver<'a>(&'a self, batch: &'a [Parcel]) -> BoxFuture<'a, Vec<Outcome>> {
@@ -176,7 +126,7 @@ impl Sink for Postgres {
                 }
             };
             let mut session = Session::new(self, client);
-            let outcomes = rows::write(&mut session, batch, &self.config.format).await;
+            let outcomes = rows::write(&mut session, batch, &self.config.rows.format).await;
             session.end();
             outcomes
         })
@@ -184,11 +134,7 @@ impl Sink for Postgres {
 
     /// Reads the certificates again, which may have been renewed under the same names.
     fn reopen(&self) {
-        match self.pool.reload() {
-            Ok(true) => info!(sink = self.name, "read the certificates again"),
-            Ok(false) => {}
-            Err(error) => warn!(sink = self.name, %error, "keeping the old certificates"),
-        }
+        super::tell_of_certificates(&self.name, self.pool.reload());
     }
 }
 

@@ -18,9 +18,6 @@ mod probe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Cmd, Value};
-use tracing::{info, warn};
-
 use self::probe::probe;
 use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Probed, Refusal, Settings, Sink};
 use crate::config::Section;
@@ -28,6 +25,7 @@ use crate::format::Format;
 use crate::redis::{Address, Failure, SCHEMES, Server};
 use crate::time::{self, Instant};
 use crate::tls;
+use ::redis::{Cmd, Value};
 
 /// The most entries in one call: some hundred kilobytes of VOD's events.
 const BATCH: usize = 256;
@@ -285,10 +283,6 @@ impl Sink for Stream {
     /// Reads the certificates again, which may have been renewed under the same names. They hold for
     /// the next connection.
     fn reopen(&self) {
-        match self.server.renew() {
-            Ok(false) => {}
-            Ok(true) => info!(sink = self.name, "read the certificates again"),
-            Err(error) => warn!(sink = self.name, %error, "keeping the old certificates"),
-        }
+        super::tell_of_certificates(&self.name, self.server.renew());
     }
 }

@@ -1,14 +1,20 @@
 //! What the sinks that write rows into a table share: what a row holds, and how one that the
 //! database refuses costs only itself.
 
+mod config;
 mod name;
 mod own;
+mod probe;
 
 use std::collections::VecDeque;
 use std::future::Future;
 
-pub(super) use self::name::{flaw_of_table, id_column, list, quoted, quoted_table};
-pub(super) use self::own::{own_statement, with_parameters};
+pub(super) use self::config::{Config, Dialect, Target};
+use self::name::flaw_of_table;
+pub(super) use self::name::{create_table, id_column, list, quoted_table};
+use self::own::own_statement;
+pub(super) use self::own::with_parameters;
+pub(super) use self::probe::{MEND_FILES, MEND_SERVER, MEND_USER, failing};
 use super::{Outcome, Parcel, Refusal};
 use crate::config::Section;
 use crate::event::Fields;
@@ -69,7 +75,7 @@ pub(super) type Columns = Vec<(String, Field)>;
 
 /// Reads `columns`: by default a column for each field but the last, called as the field is. One
 /// must hold the id, which is what makes a redelivered event no second row.
-pub(super) fn columns(section: &Section<'_>) -> Columns {
+fn columns(section: &Section<'_>) -> Columns {
     let right = "for example { event_id = \"id\", payload = \"body\" }";
     let words = Field::ALL.map(|field| (field.name(), field));
     let columns = section.words("columns", &words, right);

@@ -4,13 +4,19 @@
 
 use std::collections::BTreeMap;
 
-use vod_relay::emulator::sample;
+use vod_relay::emulator::{State, sample};
 use vod_relay::event::Event;
 
 use crate::world::{Ended, World, sorted};
 
-/// Events in the stories of violence: many enough to be under way when the server dies.
+/// Events in the story of violence: far more than the relay has room for.
 const MANY: u64 = 2000;
+
+/// How many events the relay has room for in that story: so many that it takes a while to pull them.
+const ROOM: u64 = 1024;
+
+/// How many events one pull brings at the most.
+const PULL: u64 = 16;
 
 /// What sinks deliver to, as the stories see it.
 pub trait Engine: Sized {
@@ -32,6 +38,9 @@ pub trait Engine: Sized {
 
     /// An event that it refuses for good, and the lines to add to `[sinks.app]` for that.
     fn unwelcome(&self) -> Option<(String, String)>;
+
+    /// Has it take what comes, and neither keep nor answer anything, until it is killed.
+    async fn freeze(&mut self);
 
     /// Ends it as SIGKILL does.
     async fn kill(&mut self);
@@ -192,32 +201,51 @@ async fn down_at_start<E: Engine>(engine: &mut E) {
     }
 }
 
-/// The engine dies with events under way. What VOD has been told by then it holds; in the end it
-/// holds all.
+/// The engine dies with calls under way. What VOD has been told by then it holds; in the end it holds
+/// all.
 async fn killed_in_the_middle<E: Engine>(engine: &mut E) {
     let world = World::new().await;
     let texts: Vec<_> = (0..MANY).map(|n| sample(20_000 + n)).collect();
-    push(&world, &texts);
-    let relay = world.config("", &engine.sink()).start();
-    world.until_confirmed(MANY / 8).await;
+    let (few, rest) = texts.split_at(64);
+    push(&world, few);
+    let relay = world.config(&format!("max_in_flight = {ROOM}\n"), &engine.sink()).start();
+    world.until("the first are confirmed", |state| state.counts.open == 0).await;
+    push(&world, rest);
+    engine.freeze().await;
+    until_calls_are_under_way::<E>(&world).await;
     engine.kill().await;
     relay.says("not delivered").await;
     relay.signal("STOP");
-    let confirmed = sorted(&world.vod.state().confirmed_ids);
-    assert!(confirmed.len() < texts.len(), "{} died too late", E::TYPE);
     engine.revive().await;
     let held = copies(&engine.held().await);
+    let confirmed = sorted(&world.vod.state().confirmed_ids);
     let early: Vec<_> = confirmed.iter().filter(|id| !held.contains_key(*id)).collect();
     assert!(early.is_empty(), "{} does not hold {early:?}", E::TYPE);
     relay.signal("CONT");
     world.until_confirmed(MANY).await;
     let ended = relay.stop().await;
     assert_eq!(ended.code, Some(0), "{}: {ended:?}", E::TYPE);
+    holds_all(engine, texts).await;
+}
+
+/// Waits until the relay has taken all that it has room for: with a frozen engine that is what its
+/// calls are about. A sink that reports what the engine has not answered makes room for more.
+async fn until_calls_are_under_way<E: Engine>(world: &World) {
+    let all_or_full = |state: &State| {
+        let counts = state.counts;
+        let waiting = counts.handed_out - counts.redelivered - counts.confirmed;
+        counts.confirmed == MANY || waiting > ROOM - PULL
+    };
+    world.until("calls under way", all_or_full).await;
+    assert!(world.vod.counts().confirmed < MANY, "{} is frozen, and is said to hold all", E::TYPE);
+}
+
+async fn holds_all<E: Engine>(engine: &mut E, texts: Vec<String>) {
     let held = copies(&engine.held().await);
-    let ids: Vec<_> = texts.into_iter().map(|text| Event::from_content(text).id()).collect();
-    let lost: Vec<_> = ids.iter().filter(|id| !held.contains_key(&id.to_string())).collect();
+    let ids = sorted(texts.into_iter().map(|text| Event::from_content(text).id()));
+    let lost: Vec<_> = ids.iter().filter(|id| !held.contains_key(*id)).collect();
     assert!(lost.is_empty(), "{} has lost {lost:?}", E::TYPE);
-    let doubles: usize = ids.iter().map(|id| held[&id.to_string()] - 1).sum();
+    let doubles: usize = ids.iter().map(|id| held[id] - 1).sum();
     println!("{}: {doubles} of {MANY} events twice", E::TYPE);
     assert!(!E::KNOWS_IDS || doubles == 0, "{} has {doubles} doubles", E::TYPE);
 }

@@ -130,7 +130,6 @@ impl Server {
     }
 
     /// Sends it a signal, such as STOP.
-    #[cfg(any(feature = "nats", feature = "amqp"))]
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status().unwrap();

@@ -3,17 +3,14 @@
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Error, Row};
 
+use super::Config;
 use super::connection::{Failure, Lent, cause};
 use super::table::{NO_TABLE, code, remedy};
-use super::{Config, Target};
 use crate::exit;
 use crate::sink::Probed;
-use crate::sink::rows::{id_column, quoted_table};
-
-const MEND_SERVER: &str = "start the server, or mend url, ca_file or the firewall";
-const MEND_FILES: &str =
-    "name files in ca_file, client_cert_file and client_key_file that can be used";
-const MEND_USER: &str = "mend url, user and password_file, or the rights of the user";
+use crate::sink::rows::{
+    MEND_FILES, MEND_SERVER, MEND_USER, Target, failing, id_column, quoted_table,
+};
 
 /// Connects as a delivery would, and has the server prepare the statement without running it, which
 /// checks names and rights.
@@ -28,7 +25,7 @@ pub(super) async fn probe(config: &Config) -> Probed {
         Err(Failure::Refused(found)) => return failing(found, MEND_USER, exit::CONFIG),
     };
     let server = format!("{} ({})", config.server.shown(), config.server.protection());
-    match tokio::time::timeout(config.timeout, look(config, lent)).await {
+    match tokio::time::timeout(config.rows.timeout, look(config, lent)).await {
         Ok(Ok(Seen { found, doubt: None })) => Probed::Fine { found: format!("{server}: {found}") },
         Ok(Ok(Seen { found, doubt: Some(mend) })) => {
             Probed::Doubtful { found: format!("{server}: {found}"), mend: mend.to_owned() }
@@ -50,7 +47,7 @@ struct Seen {
 async fn look(config: &Config, mut lent: Lent<'_>) -> Result<Seen, Error> {
     let conn = lent.conn()?;
     let prepared = conn.prep(config.statement().text(1)).await;
-    let (name, columns) = match (&config.target, prepared) {
+    let (name, columns) = match (&config.rows.target, prepared) {
         (Target::Table { name, create: Some(_), .. }, Err(error)) if code(&error) == NO_TABLE => {
             let found = format!("table {name} is not there, and will be made for the first event");
             return Ok(Seen { found, doubt: None });
@@ -73,8 +70,4 @@ async fn look(config: &Config, mut lent: Lent<'_>) -> Result<Seen, Error> {
             doubt: Some("give the column of the id a unique key, or the table a primary key"),
         },
     })
-}
-
-fn failing(found: String, mend: &str, code: u8) -> Probed {
-    Probed::Failing { found, mend: mend.to_owned(), code }
 }

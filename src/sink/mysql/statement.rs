@@ -3,7 +3,7 @@
 use mysql_async::Value;
 
 use crate::sink::rows::{
-    Columns, Field, Row, id_column, list, quoted, quoted_table, with_parameters,
+    Columns, Field, Row, create_table, id_column, list, quoted_table, with_parameters,
 };
 
 /// What names stand in.
@@ -93,29 +93,16 @@ fn value(row: &Row<'_>, field: Field) -> Value {
 
 /// What makes the table.
 pub(super) fn create(table: &str, columns: &Columns, body: BodyType) -> String {
-    let mut has_key = false;
-    let columns = columns.iter().map(|(name, field)| {
-        let of = match (field, body) {
-            (Field::Id, _) if !has_key => {
-                has_key = true;
-                "VARCHAR(64) NOT NULL PRIMARY KEY"
-            }
-            (Field::Id, _) => "VARCHAR(64) NOT NULL",
-            (Field::Type, _) => "VARCHAR(255) NOT NULL",
-            (Field::TaskId | Field::FileId, _) => "VARCHAR(255)",
-            (Field::Received, _) => "DATETIME(3) NOT NULL",
-            (Field::Body, BodyType::Longtext) => "LONGTEXT NOT NULL",
-            (Field::Body, BodyType::Json) => "JSON NOT NULL",
-            (Field::SubAppId, _) => "BIGINT UNSIGNED",
-        };
-        format!("{} {of}", quoted(name, QUOTE))
+    let create = create_table(table, columns, QUOTE, |field| match (field, body) {
+        (Field::Id, _) => "VARCHAR(64) NOT NULL",
+        (Field::Type, _) => "VARCHAR(255) NOT NULL",
+        (Field::TaskId | Field::FileId, _) => "VARCHAR(255)",
+        (Field::Received, _) => "DATETIME(3) NOT NULL",
+        (Field::Body, BodyType::Longtext) => "LONGTEXT NOT NULL",
+        (Field::Body, BodyType::Json) => "JSON NOT NULL",
+        (Field::SubAppId, _) => "BIGINT UNSIGNED",
     });
-    let columns = columns.collect::<Vec<_>>().join(", ");
-    format!(
-        "CREATE TABLE IF NOT EXISTS {} ({columns}) ENGINE = InnoDB \
-         DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
-        quoted_table(table, QUOTE)
-    )
+    format!("{create} ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
 }
 
 #[cfg(test)]

@@ -1,15 +1,11 @@
 //! Looks whether rows could be written.
 
+use super::Config;
 use super::table::{code, remedy};
-use super::{Config, Target};
 use crate::exit;
 use crate::postgres::{Failure, Lent, cause};
 use crate::sink::Probed;
-
-const MEND_SERVER: &str = "start the server, or mend url, ca_file or the firewall";
-const MEND_FILES: &str =
-    "name files in ca_file, client_cert_file and client_key_file that can be used";
-const MEND_USER: &str = "mend url, user and password_file, or the rights of the user";
+use crate::sink::rows::{MEND_FILES, MEND_SERVER, MEND_USER, Target, failing};
 
 /// Connects as a delivery would, and has the server plan the statement without running it.
 pub(super) async fn probe(config: &Config) -> Probed {
@@ -23,7 +19,7 @@ pub(super) async fn probe(config: &Config) -> Probed {
         Err(Failure::Refused(found)) => return failing(found, MEND_USER, exit::CONFIG),
     };
     let server = format!("{} ({})", config.server.server(), config.server.protection());
-    match tokio::time::timeout(config.timeout, look(config, client)).await {
+    match tokio::time::timeout(config.rows.timeout, look(config, client)).await {
         Ok(Ok(found)) => Probed::Fine { found: format!("{server}: {found}") },
         Ok(Err((found, mend))) => failing(format!("{server}: {found}"), mend, exit::CONFIG),
         Err(_) => failing(format!("{server}: no answer"), MEND_SERVER, exit::UNREACHABLE),
@@ -38,7 +34,7 @@ async fn look(config: &Config, client: Lent<'_>) -> Result<String, (String, &'st
         return Err(("takes no writes now".to_owned(), "have url lead to the primary server"));
     }
     let explained = config.statement().explain(&client).await;
-    let found = match (&config.target, explained) {
+    let found = match (&config.rows.target, explained) {
         (Target::Table { name, create: Some(_), .. }, Err(error)) if code(&error) == "42P01" => {
             format!("table {name} is not there, and will be made for the first event")
         }
@@ -48,8 +44,4 @@ async fn look(config: &Config, client: Lent<'_>) -> Result<String, (String, &'st
     };
     client.keep();
     Ok(found)
-}
-
-fn failing(found: String, mend: &str, code: u8) -> Probed {
-    Probed::Failing { found, mend: mend.to_owned(), code }
 }

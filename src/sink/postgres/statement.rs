@@ -5,7 +5,7 @@ use tokio_postgres::types::{Format, IsNull, ToSql, Type};
 use tokio_postgres::{Client, Error};
 
 use crate::sink::rows::{
-    Columns, Field, Row, id_column, list, quoted, quoted_table, with_parameters,
+    Columns, Field, Row, create_table, id_column, list, quoted_table, with_parameters,
 };
 
 /// What names stand in.
@@ -84,24 +84,14 @@ impl Statement {
 
 /// What makes the table.
 pub(super) fn create(table: &str, columns: &Columns, body: BodyType) -> String {
-    let mut has_key = false;
-    let columns = columns.iter().map(|(name, field)| {
-        let of = match (field, body) {
-            (Field::Id, _) if !has_key => {
-                has_key = true;
-                "text PRIMARY KEY"
-            }
-            (Field::Id | Field::Type, _) => "text NOT NULL",
-            (Field::TaskId | Field::FileId, _) => "text",
-            (Field::Received, _) => "timestamptz NOT NULL",
-            (Field::Body, BodyType::Json) => "json NOT NULL",
-            (Field::Body, BodyType::Jsonb) => "jsonb NOT NULL",
-            (Field::SubAppId, _) => "bigint",
-        };
-        format!("{} {of}", quoted(name, QUOTE))
-    });
-    let columns = columns.collect::<Vec<_>>().join(", ");
-    format!("CREATE TABLE IF NOT EXISTS {} ({columns})", quoted_table(table, QUOTE))
+    create_table(table, columns, QUOTE, |field| match (field, body) {
+        (Field::Id | Field::Type, _) => "text NOT NULL",
+        (Field::TaskId | Field::FileId, _) => "text",
+        (Field::Received, _) => "timestamptz NOT NULL",
+        (Field::Body, BodyType::Json) => "json NOT NULL",
+        (Field::Body, BodyType::Jsonb) => "jsonb NOT NULL",
+        (Field::SubAppId, _) => "bigint",
+    })
 }
 
 /// A text as it would stand in quotes in a statement: the server takes it for whatever type is
@@ -149,7 +139,7 @@ mod tests {
         );
         assert_eq!(
             create("t", &columns, BodyType::Jsonb),
-            "CREATE TABLE IF NOT EXISTS \"t\" (\"i\"\"d\" text PRIMARY KEY, \"Body\" jsonb NOT NULL)"
+            "CREATE TABLE IF NOT EXISTS \"t\" (\"i\"\"d\" text NOT NULL PRIMARY KEY, \"Body\" jsonb NOT NULL)"
         );
     }
 

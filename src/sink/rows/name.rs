@@ -1,7 +1,7 @@
-//! Names of tables and columns, as a statement has them.
+//! Tables and columns, as a statement has them.
 
 /// What is wrong with the name of a table, which may stand behind the name of what it is in.
-pub(in crate::sink) fn flaw_of_table(name: &str) -> Option<&'static str> {
+pub(super) fn flaw_of_table(name: &str) -> Option<&'static str> {
     let parts: Vec<_> = name.split('.').collect();
     if parts.iter().any(|part| part.is_empty()) {
         Some("has an empty name in it")
@@ -18,7 +18,7 @@ pub(in crate::sink) fn quoted_table(name: &str, quote: char) -> String {
 }
 
 /// A name in quotes, where it may have any characters and is no keyword.
-pub(in crate::sink) fn quoted(name: &str, quote: char) -> String {
+fn quoted(name: &str, quote: char) -> String {
     format!("{quote}{}{quote}", name.replace(quote, &format!("{quote}{quote}")))
 }
 
@@ -31,6 +31,23 @@ pub(in crate::sink) fn list(names: &super::Columns, quote: char) -> String {
 pub(in crate::sink) fn id_column(columns: &super::Columns, quote: char) -> String {
     let id = columns.iter().find(|(_, field)| *field == super::Field::Id);
     id.map(|(name, _)| quoted(name, quote)).unwrap_or_default()
+}
+
+/// What makes a table with these columns, unless it is there; `of` tells the type of a column. The
+/// first that has the id is the key.
+pub(in crate::sink) fn create_table(
+    table: &str,
+    columns: &super::Columns,
+    quote: char,
+    of: impl Fn(super::Field) -> &'static str,
+) -> String {
+    let key = columns.iter().position(|(_, field)| *field == super::Field::Id);
+    let columns = columns.iter().enumerate().map(|(at, (name, field))| {
+        let key = if Some(at) == key { " PRIMARY KEY" } else { "" };
+        format!("{} {}{key}", quoted(name, quote), of(*field))
+    });
+    let columns = columns.collect::<Vec<_>>().join(", ");
+    format!("CREATE TABLE IF NOT EXISTS {} ({columns})", quoted_table(table, quote))
 }
 
 #[cfg(test)]

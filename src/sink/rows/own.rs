@@ -4,7 +4,7 @@ use super::Field;
 use crate::config::Section;
 
 /// Reads `sql`, a statement that takes the place of the one for `columns`.
-pub(in crate::sink) fn own_statement(section: &Section<'_>, example: &str) -> Option<String> {
+pub(super) fn own_statement(section: &Section<'_>, example: &str) -> Option<String> {
     let statement = match section.has("sql") {
         true => section.required_string("sql", example)?,
         // The key is known all the same.

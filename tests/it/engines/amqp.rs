@@ -10,6 +10,7 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 
+use super::longer_than;
 use crate::conformance::{Engine, Held};
 use crate::servers::{Server, free_port, program};
 use crate::world::unstuck;
@@ -188,10 +189,11 @@ impl Engine for Rabbit {
     }
 
     fn unwelcome(&self) -> Option<(String, String)> {
-        let long = "x".repeat(MESSAGE_MAX);
-        let text =
-            format!(r#"{{"EventType":"FileDeleted","FileDeleteEvent":{{"Text":"{long}"}}}}"#);
-        Some((text, String::new()))
+        Some((longer_than(MESSAGE_MAX), String::new()))
+    }
+
+    async fn freeze(&mut self) {
+        self.signal("STOP");
     }
 
     async fn kill(&mut self) {

@@ -1,18 +1,21 @@
-//! A program that keeps each event in a file, unless it is told to fail.
+//! A program that keeps each event in a file, unless it is told to wait, or to die.
 
-use std::fs;
+use std::fs::{self, File};
 
 use crate::conformance::{Engine, Held};
 
-/// Each run writes a file of its own, and names it at last when it is whole.
+/// Each run writes a file of its own, and names it at last when it is whole. While the story has the
+/// lock of the gate it waits there.
 const SCRIPT: &str = r#"
-[ ! -e down ] || exit 1
+flock --shared gate true || exit 1
+[ ! -e down ] || kill -KILL $$
 case "$VOD_RELAY_EVENT_TYPE" in Unwelcome) exit 65 ;; esac
 cat > "part.$$" && mv "part.$$" "held/$VOD_RELAY_EVENT_ID.$$"
 "#;
 
 pub struct Program {
     dir: tempfile::TempDir,
+    gate: File,
 }
 
 impl Engine for Program {
@@ -24,7 +27,8 @@ impl Engine for Program {
         fs::create_dir(dir.path().join("held")).unwrap();
         fs::write(dir.path().join("keep"), format!("cd '{}'{SCRIPT}", dir.path().display()))
             .unwrap();
-        Some(Self { dir })
+        let gate = File::create(dir.path().join("gate")).unwrap();
+        Some(Self { dir, gate })
     }
 
     fn sink(&self) -> String {
@@ -44,8 +48,13 @@ impl Engine for Program {
         Some((r#"{"EventType":"Unwelcome","UnwelcomeEvent":{}}"#.to_owned(), String::new()))
     }
 
+    async fn freeze(&mut self) {
+        self.gate.lock().unwrap();
+    }
+
     async fn kill(&mut self) {
         fs::write(self.dir.path().join("down"), "").unwrap();
+        self.gate.unlock().unwrap();
     }
 
     async fn revive(&mut self) {

@@ -1,4 +1,4 @@
-//! A file in a directory that may be taken away.
+//! A file that may be locked, in a directory that may be taken away.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,11 +7,17 @@ use crate::conformance::{Engine, Held};
 
 pub struct File {
     dir: tempfile::TempDir,
+    /// The story's own hand on the file while it is frozen: a lock that writers wait for.
+    lock: Option<fs::File>,
 }
 
 impl File {
     fn place(&self) -> PathBuf {
         self.dir.path().join("archive")
+    }
+
+    fn events(&self) -> PathBuf {
+        self.place().join("events.jsonl")
     }
 
     fn taken_away(&self) -> PathBuf {
@@ -25,14 +31,13 @@ impl Engine for File {
     const MAY_BE_DOWN_AT_START: bool = false;
 
     async fn start() -> Option<Self> {
-        let file = Self { dir: tempfile::tempdir().unwrap() };
+        let file = Self { dir: tempfile::tempdir().unwrap(), lock: None };
         fs::create_dir(file.place()).unwrap();
         Some(file)
     }
 
     fn sink(&self) -> String {
-        let path = self.place().join("events.jsonl");
-        format!("[sinks.app]\ntype = \"file\"\npath = \"{}\"\n", path.display())
+        format!("[sinks.app]\ntype = \"file\"\npath = \"{}\"\n", self.events().display())
     }
 
     fn as_stranger(&self) -> Option<String> {
@@ -43,8 +48,16 @@ impl Engine for File {
         None
     }
 
+    async fn freeze(&mut self) {
+        let file = fs::File::open(self.events()).unwrap();
+        file.lock().unwrap();
+        self.lock = Some(file);
+    }
+
     async fn kill(&mut self) {
         fs::rename(self.place(), self.taken_away()).unwrap();
+        // Who has waited finds the file gone.
+        self.lock = None;
     }
 
     async fn revive(&mut self) {
@@ -52,7 +65,7 @@ impl Engine for File {
     }
 
     async fn held(&mut self) -> Vec<Held> {
-        let text = fs::read_to_string(self.place().join("events.jsonl")).unwrap_or_default();
+        let text = fs::read_to_string(self.events()).unwrap_or_default();
         text.lines().map(|line| Held { id: None, body: line.to_owned() }).collect()
     }
 }

@@ -1,13 +1,18 @@
 //! Kafka: three brokers of librdkafka's mock cluster, in this process. They keep what they have in
-//! memory, so they cannot be killed; to be dead they drop all connections and take none.
+//! memory, so they cannot be killed; to be dead they drop all connections and take none. While
+//! they are frozen they keep no record that comes, and put off every answer.
+
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::doorkeeper::Doorkeeper;
+use super::longer_than;
 use crate::conformance::{Engine, Held};
 use crate::world::STUCK;
 
@@ -15,6 +20,12 @@ pub const TOPIC: &str = "vod-events";
 
 /// A partition of the mock cluster drops its oldest records at 5 MiB.
 const PARTITIONS: i32 = 16;
+
+/// More requests than the producer makes while the brokers are frozen.
+const PRODUCES: usize = 10_000;
+
+/// All brokers.
+const ALL: i32 = -1;
 
 pub struct Cluster {
     pub brokers: MockCluster<'static, DefaultProducerContext>,
@@ -112,17 +123,24 @@ impl Engine for Cluster {
     }
 
     fn unwelcome(&self) -> Option<(String, String)> {
-        let long = "long ".repeat(4_000);
-        let event = format!(r#"{{"EventType":"Unwelcome","UnwelcomeEvent":{{"Text":"{long}"}}}}"#);
-        Some((event, "options = { \"message.max.bytes\" = \"16000\" }\n".to_owned()))
+        let limit = "options = { \"message.max.bytes\" = \"16000\" }\n";
+        Some((longer_than(16_000), limit.to_owned()))
+    }
+
+    async fn freeze(&mut self) {
+        self.brokers.broker_round_trip_time(ALL, STUCK).unwrap();
+        let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT; PRODUCES];
+        self.brokers.request_errors(RDKafkaApiKey::Produce, &refused);
     }
 
     async fn kill(&mut self) {
-        self.brokers.broker_down(-1).unwrap();
+        self.brokers.broker_down(ALL).unwrap();
     }
 
     async fn revive(&mut self) {
-        self.brokers.broker_up(-1).unwrap();
+        self.brokers.clear_request_errors(RDKafkaApiKey::Produce);
+        self.brokers.broker_round_trip_time(ALL, Duration::ZERO).unwrap();
+        self.brokers.broker_up(ALL).unwrap();
     }
 
     async fn held(&mut self) -> Vec<Held> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::longer_than;
 use crate::conformance::{Engine, Held};
 use crate::servers::{Server, free_port, program};
 use crate::world::unstuck;
@@ -156,10 +157,11 @@ impl Engine for Mosquitto {
     }
 
     fn unwelcome(&self) -> Option<(String, String)> {
-        let long = "x".repeat(PACKET_MAX);
-        let text =
-            format!(r#"{{"EventType":"FileDeleted","FileDeleteEvent":{{"Text":"{long}"}}}}"#);
-        Some((text, String::new()))
+        Some((longer_than(PACKET_MAX), String::new()))
+    }
+
+    async fn freeze(&mut self) {
+        self.signal("STOP");
     }
 
     async fn kill(&mut self) {

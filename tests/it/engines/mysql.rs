@@ -6,6 +6,7 @@ use std::process::Command;
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Error, OptsBuilder, Row, from_value};
 
+use super::{held_in, longer_than};
 use crate::conformance::{Engine, Held};
 use crate::servers::{Server, free_port, program, without_rights};
 use crate::world::unstuck;
@@ -21,6 +22,8 @@ const PACKET_MAX: usize = 256 * 1024;
 
 pub struct Mysql {
     server: Option<Server>,
+    /// What keeps others from committing while the server is frozen.
+    holder: Option<Conn>,
     options: Vec<String>,
     port: u16,
     dir: tempfile::TempDir,
@@ -37,7 +40,7 @@ impl Mysql {
         }
         let folder = dir.path().to_str().unwrap().to_owned();
         let options = options.iter().map(|option| option.replace("DIR", &folder)).collect();
-        let mut engine = Self { server: None, options, port: free_port(), dir };
+        let mut engine = Self { server: None, holder: None, options, port: free_port(), dir };
         let mut init = Command::new(install);
         init.args(engine.arguments())
             .args(["--skip-test-db", "--auth-root-authentication-method=normal"]);
@@ -117,13 +120,20 @@ impl Engine for Mysql {
     }
 
     fn unwelcome(&self) -> Option<(String, String)> {
-        let long = "long ".repeat(PACKET_MAX / 5);
-        let text = format!(r#"{{"EventType":"Unwelcome","UnwelcomeEvent":{{"Text":"{long}"}}}}"#);
-        Some((text, String::new()))
+        Some((longer_than(PACKET_MAX), String::new()))
+    }
+
+    async fn freeze(&mut self) {
+        let mut conn = self.connect().await.unwrap();
+        for stage in ["START", "BLOCK_COMMIT"] {
+            conn.query_drop(format!("BACKUP STAGE {stage}")).await.unwrap();
+        }
+        self.holder = Some(conn);
     }
 
     async fn kill(&mut self) {
         self.server.take().unwrap().kill();
+        self.holder = None;
     }
 
     async fn revive(&mut self) {
@@ -148,13 +158,7 @@ impl Engine for Mysql {
 
     async fn held(&mut self) -> Vec<Held> {
         match self.query("SELECT id, body FROM vod_events").await {
-            Ok(rows) => {
-                let held = |row: Vec<String>| {
-                    let [id, body] = row.try_into().unwrap();
-                    Held { id: Some(id), body }
-                };
-                rows.into_iter().map(held).collect()
-            }
+            Ok(rows) => rows.into_iter().map(held_in).collect(),
             // The relay has not made it yet.
             Err(Error::Server(answer)) if answer.code == 1146 => Vec::new(),
             Err(error) => panic!("{error:?}"),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
+use super::longer_than;
 use crate::conformance::{Engine, Held};
 use crate::servers::{Server, free_port, program};
 use crate::world::unstuck;
@@ -120,10 +121,11 @@ impl Engine for Nats {
     }
 
     fn unwelcome(&self) -> Option<(String, String)> {
-        let long = "x".repeat(MAX_PAYLOAD);
-        let text =
-            format!(r#"{{"EventType":"FileDeleted","FileDeleteEvent":{{"Text":"{long}"}}}}"#);
-        Some((text, String::new()))
+        Some((longer_than(MAX_PAYLOAD), String::new()))
+    }
+
+    async fn freeze(&mut self) {
+        self.signal("STOP");
     }
 
     async fn kill(&mut self) {

@@ -7,6 +7,7 @@ use std::process::Command;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage};
 
+use super::held_in;
 use crate::conformance::{Engine, Held};
 use crate::servers::{Server, free_port, program, without_rights};
 use crate::world::unstuck;
@@ -17,8 +18,18 @@ const RUNNER: &str = "postgres";
 /// The password of the server's one user, `relay`.
 pub const PASSWORD: &str = "open sesame";
 
+/// Has every transaction that adds rows wait for a lock when it commits, and takes that lock.
+const HOLD_COMMITS: &str = "
+    SELECT pg_advisory_lock(1);
+    CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END';
+    CREATE CONSTRAINT TRIGGER hold AFTER INSERT ON vod_events DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION hold();";
+
 pub struct Postgres {
     server: Option<Server>,
+    /// What has the lock while the server is frozen.
+    holder: Option<Client>,
     program: PathBuf,
     options: Vec<String>,
     port: u16,
@@ -48,7 +59,8 @@ impl Postgres {
             fs::set_permissions(&path, private).unwrap();
         }
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut engine = Self { server: None, program, options, port: free_port(), dir };
+        let mut engine =
+            Self { server: None, holder: None, program, options, port: free_port(), dir };
         engine.revive().await;
         Some(engine)
     }
@@ -123,8 +135,15 @@ impl Engine for Postgres {
         Some((text.to_owned(), String::new()))
     }
 
+    async fn freeze(&mut self) {
+        let (client, _) = self.connect().await.unwrap();
+        client.batch_execute(HOLD_COMMITS).await.unwrap();
+        self.holder = Some(client);
+    }
+
     async fn kill(&mut self) {
         self.server.take().unwrap().kill();
+        self.holder = None;
     }
 
     async fn revive(&mut self) {
@@ -155,13 +174,7 @@ impl Engine for Postgres {
 
     async fn held(&mut self) -> Vec<Held> {
         match self.query("SELECT id, body FROM vod_events").await {
-            Ok(rows) => {
-                let held = |row: Vec<String>| {
-                    let [id, body] = row.try_into().unwrap();
-                    Held { id: Some(id), body }
-                };
-                rows.into_iter().map(held).collect()
-            }
+            Ok(rows) => rows.into_iter().map(held_in).collect(),
             // The relay has not made it yet.
             Err(error) if error.code().is_some_and(|code| code.code() == "42P01") => Vec::new(),
             Err(error) => panic!("{error:?}"),

@@ -4,11 +4,15 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::longer_than;
 use crate::conformance::{Engine, Held};
 use crate::servers::{Server, free_port, program};
 use crate::world::{eventually, unstuck};
 
 const PASSWORD: &str = "hunter2";
+
+/// The most bytes of a field that the server takes.
+const BULK_MAX: usize = 1 << 20;
 
 pub struct Redis {
     pub port: u16,
@@ -29,7 +33,7 @@ impl Redis {
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string()]);
         command.args(["--appendonly", "yes", "--appendfsync", "always", "--save", ""]);
-        command.args(["--proto-max-bulk-len", "1mb", "--requirepass", PASSWORD]);
+        command.args(["--proto-max-bulk-len", &BULK_MAX.to_string(), "--requirepass", PASSWORD]);
         command.args(arguments).arg("--dir").arg(self.dir.path());
         let mut server = Server::spawn(&command, &self.dir.path().join("log"));
         server.listens(self.port).await;
@@ -108,9 +112,11 @@ impl Engine for Redis {
     }
 
     fn unwelcome(&self) -> Option<(String, String)> {
-        let text = "long ".repeat(300_000);
-        let event = format!(r#"{{"EventType":"Unwelcome","UnwelcomeEvent":{{"Text":"{text}"}}}}"#);
-        Some((event, String::new()))
+        Some((longer_than(BULK_MAX), String::new()))
+    }
+
+    async fn freeze(&mut self) {
+        self.server.as_ref().unwrap().signal("STOP");
     }
 
     async fn kill(&mut self) {

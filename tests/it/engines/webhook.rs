@@ -10,19 +10,27 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::conformance::{Engine, Held};
+use crate::world::Switch;
 
 /// The user and password that it asks for, and how a client says them.
 const AUTHORIZATION: &str = "Bearer hunter2";
 
 pub struct Receiver {
     listener: Arc<TcpListener>,
-    held: Arc<Mutex<Vec<Held>>>,
+    desk: Desk,
     serving: JoinHandle<()>,
 }
 
+/// Where requests come in.
+#[derive(Clone, Default)]
+struct Desk {
+    held: Arc<Mutex<Vec<Held>>>,
+    frozen: Switch,
+}
+
 impl Receiver {
-    fn serve(listener: Arc<TcpListener>, held: Arc<Mutex<Vec<Held>>>) -> JoinHandle<()> {
-        let app = Router::new().fallback(receive).with_state(held);
+    fn serve(listener: Arc<TcpListener>, desk: Desk) -> JoinHandle<()> {
+        let app = Router::new().fallback(receive).with_state(desk);
         tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
@@ -44,9 +52,9 @@ impl Engine for Receiver {
 
     async fn start() -> Option<Self> {
         let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
-        let held = Arc::default();
-        let serving = Self::serve(Arc::clone(&listener), Arc::clone(&held));
-        Some(Self { listener, held, serving })
+        let desk = Desk::default();
+        let serving = Self::serve(Arc::clone(&listener), desk.clone());
+        Some(Self { listener, desk, serving })
     }
 
     fn sink(&self) -> String {
@@ -67,6 +75,10 @@ impl Engine for Receiver {
         Some((r#"{"EventType":"Unwelcome","UnwelcomeEvent":{}}"#.to_owned(), String::new()))
     }
 
+    async fn freeze(&mut self) {
+        self.desk.frozen.turn_on();
+    }
+
     async fn kill(&mut self) {
         self.serving.abort();
         let listener = Arc::clone(&self.listener);
@@ -76,19 +88,19 @@ impl Engine for Receiver {
 
     async fn revive(&mut self) {
         self.serving.abort();
-        self.serving = Self::serve(Arc::clone(&self.listener), Arc::clone(&self.held));
+        self.desk.frozen = Switch::default();
+        self.serving = Self::serve(Arc::clone(&self.listener), self.desk.clone());
     }
 
     async fn held(&mut self) -> Vec<Held> {
-        self.held.lock().unwrap().clone()
+        self.desk.held.lock().unwrap().clone()
     }
 }
 
-async fn receive(
-    State(held): State<Arc<Mutex<Vec<Held>>>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> StatusCode {
+async fn receive(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    if desk.frozen.is_on() {
+        return std::future::pending().await;
+    }
     if headers.get("authorization").is_none_or(|value| value != AUTHORIZATION) {
         return StatusCode::UNAUTHORIZED;
     }
@@ -97,6 +109,6 @@ async fn receive(
     if body.contains("Unwelcome") {
         return StatusCode::GONE;
     }
-    held.lock().unwrap().push(Held { id: Some(id), body });
+    desk.held.lock().unwrap().push(Held { id: Some(id), body });
     StatusCode::NO_CONTENT
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use mysql_async::prelude::Queryable as _;
 
-use super::rows::{event, id, relay};
+use super::rows::{event, id, relay, told};
 use crate::conformance::Engine as _;
 use crate::engines::mysql::{Mysql, PASSWORD};
 use crate::world::{World, unstuck};
@@ -70,27 +70,16 @@ async fn what_a_table_lacks_is_told() {
     let world = World::new().await;
     fs::write(world.path("password"), format!("{PASSWORD}\n")).unwrap();
     let sink = server.sink_with("password_file = \"password\"");
-    let told = async |sink: &str, task: &str, problem: &str, remedy: &str| {
-        let relay = relay(&world, sink, &[&event(task, "")]);
-        let doctor = relay.run(&["doctor"]).await;
-        assert_eq!(doctor.code, Some(78), "{doctor:?}");
-        let doctor_says = doctor.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(doctor_says.contains(problem) && doctor_says.contains(remedy), "{doctor:?}");
-        let ended = relay.once().await;
-        assert_eq!(ended.code, Some(75), "{ended:?}");
-        assert!(ended.stderr.contains(problem) && ended.stderr.contains(remedy), "{ended:?}");
-        assert_eq!(world.vod.counts().confirmed, 0, "{ended:?}");
-    };
-    told(&sink, "task-1", "Table 'vod.vod_events' doesn't exist", "create_table = true").await;
+    told(&world, &sink, "Table 'vod.vod_events' doesn't exist", "create_table = true").await;
     server.query("CREATE TABLE vod_events (id varchar(50), body text)").await.unwrap();
-    told(&sink, "task-2", "Unknown column 'type'", "mend columns").await;
+    told(&world, &sink, "Unknown column 'type'", "mend columns").await;
     let columns = "columns = { id = 'id', body = 'body' }\n";
     server
         .query("CREATE USER guest@'127.0.0.1' IDENTIFIED BY 'open sesame';\nGRANT SELECT ON vod.* TO guest@'127.0.0.1'")
         .await
         .unwrap();
     let guest = format!("{}{columns}", sink.replace("relay@", "guest@"));
-    told(&guest, "task-3", "INSERT", "grant the user").await;
+    told(&world, &guest, "INSERT", "grant the user").await;
     let doctor = relay(&world, &format!("{sink}{columns}"), &[]).run(&["doctor"]).await;
     assert!(doctor.stdout.contains("no unique key on id"), "{doctor:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::rows::{event, id, relay};
+use super::rows::{event, id, relay, told};
 use crate::conformance::Engine as _;
 use crate::engines::postgres::{PASSWORD, Postgres};
 use crate::world::World;
@@ -66,30 +66,19 @@ async fn what_a_table_lacks_is_told() {
     let world = World::new().await;
     fs::write(world.path("password"), format!("{PASSWORD}\n")).unwrap();
     let sink = server.sink_with("password_file = \"password\"");
-    let told = async |sink: &str, problem: &str, remedy: &str| {
-        let relay = relay(&world, sink, &[&event(problem.split('"').next().unwrap(), "")]);
-        let doctor = relay.run(&["doctor"]).await;
-        assert_eq!(doctor.code, Some(78), "{doctor:?}");
-        let doctor_says = doctor.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(doctor_says.contains(problem) && doctor_says.contains(remedy), "{doctor:?}");
-        let ended = relay.once().await;
-        assert_eq!(ended.code, Some(75), "{ended:?}");
-        assert!(ended.stderr.contains(problem) && ended.stderr.contains(remedy), "{ended:?}");
-        assert_eq!(world.vod.counts().confirmed, 0, "{ended:?}");
-    };
-    told(&sink, "relation \"vod_events\" does not exist", "create_table = true").await;
+    told(&world, &sink, "relation \"vod_events\" does not exist", "create_table = true").await;
     server.query("CREATE TABLE vod_events (id text, body json)").await.unwrap();
-    let columns = "[sinks.app.columns]\nid = 'id'\nbody = 'body'\n";
-    told(&sink, "column \"type\" of relation \"vod_events\" does not exist", "mend columns").await;
-    told(&format!("{sink}{columns}"), "no unique or exclusion constraint", "unique index").await;
+    let no_column = "column \"type\" of relation \"vod_events\" does not exist";
+    told(&world, &sink, no_column, "mend columns").await;
+    let sink = format!("{sink}[sinks.app.columns]\nid = 'id'\nbody = 'body'\n");
+    told(&world, &sink, "no unique or exclusion constraint", "unique index").await;
     server.query("ALTER TABLE vod_events ADD PRIMARY KEY (id)").await.unwrap();
     server.query("CREATE USER guest PASSWORD 'open sesame'").await.unwrap();
     let guest = sink.replace("relay@", "guest@");
-    told(&format!("{guest}{columns}"), "permission denied for table vod_events", "grant").await;
+    told(&world, &guest, "permission denied for table vod_events", "grant").await;
     server.query("ALTER SYSTEM SET default_transaction_read_only = on").await.unwrap();
     server.query("SELECT pg_reload_conf()").await.unwrap();
-    let read_only = format!("{sink}{columns}");
-    let read_only = relay(&world, &read_only, &[&event("task-1", "")]).once().await;
+    let read_only = relay(&world, &sink, &[&event("task-1", "")]).once().await;
     assert_eq!(read_only.code, Some(75), "{read_only:?}");
     assert!(read_only.stderr.contains("lead to the primary server"), "{read_only:?}");
 }
