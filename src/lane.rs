@@ -60,10 +60,19 @@ pub struct Parts {
     pub gone: CancellationToken,
 }
 
+/// What a lane has of a source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// Its leased events that wait, for their turn or another try, or are on their way.
+    pub events: usize,
+    /// Whether no event of any source waits for its turn, so that the sink could take more.
+    pub wants_more: bool,
+}
+
 #[derive(Debug)]
 enum Order {
     Deliver(Vec<Job>),
-    Count { source: Arc<str>, answer: oneshot::Sender<usize> },
+    Look { source: Arc<str>, answer: oneshot::Sender<Holding> },
     Shed { source: Arc<str>, keep: usize },
     Recall,
 }
@@ -113,13 +122,13 @@ impl Lane {
         }
     }
 
-    /// How many of the source's leased events the lane has.
-    pub async fn holds(&self, source: &Arc<str>) -> usize {
-        let (answer, count) = oneshot::channel();
-        let order = Order::Count { source: source.clone(), answer };
-        // A lane whose task is gone has nothing any more.
+    /// What the lane has of the source.
+    pub async fn holds(&self, source: &Arc<str>) -> Holding {
+        let (answer, holding) = oneshot::channel();
+        let order = Order::Look { source: source.clone(), answer };
+        // A lane whose task is gone has nothing any more, and takes nothing.
         let _ = self.orders.send(order).await;
-        count.await.unwrap_or_default()
+        holding.await.unwrap_or_default()
     }
 
     /// Gives stored events that wait back to where they come from.

@@ -16,7 +16,7 @@ use super::known::Known;
 use super::queue::Queue;
 use super::ramp;
 use super::report::Report;
-use super::{Order, Parts};
+use super::{Holding, Order, Parts};
 use crate::application::Applications;
 use crate::flight::Verdict;
 use crate::ledger::Ledger;
@@ -105,9 +105,10 @@ impl Worker {
     fn take(&mut self, order: Order) {
         match order {
             Order::Deliver(jobs) => jobs.into_iter().for_each(|job| self.queue.push(job)),
-            Order::Count { source, answer } => {
+            Order::Look { source, answer } => {
+                let events = self.queue.count(&source) + self.underway_of(&source);
                 // Whoever asked may have stopped waiting.
-                let _ = answer.send(self.queue.count(&source) + self.underway_of(&source));
+                let _ = answer.send(Holding { events, wants_more: self.queue.ready() == 0 });
             }
             Order::Shed { source, keep } => {
                 let underway = self.underway_of(&source);

@@ -9,22 +9,18 @@ use crate::flight::InFlight;
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
 /// If another sink could go on meanwhile, the one that holds most of the room gives up what it holds
-/// beyond its share: those events are left to VOD for now.
+/// beyond its share: those events are left to VOD for now. As long as every other sink has events
+/// that wait for their turn, more of them would help none.
 pub(super) async fn shed(in_flight: &InFlight, fanout: &fanout::Shared) {
     let fanout = fanout.borrow().clone();
     let (lanes, source) = (fanout.lanes(), in_flight.source());
-    if lanes.len() < 2 {
-        return;
+    let mut holdings = Vec::with_capacity(lanes.len());
+    for (at, lane) in lanes.iter().enumerate() {
+        holdings.push((at, lane.holds(source).await));
     }
-    let mut most = (0, None);
-    for lane in lanes {
-        let holds = lane.holds(source).await;
-        if holds > most.0 {
-            most = (holds, Some(lane));
-        }
-    }
-    let share = in_flight.capacity() / (lanes.len() + 1);
-    if let (_, Some(lane)) = most {
-        lane.shed(source, share).await;
+    let Some((most, _)) = holdings.iter().max_by_key(|(_, holding)| holding.events) else { return };
+    if holdings.iter().any(|(at, holding)| at != most && holding.wants_more) {
+        let share = in_flight.capacity() / (lanes.len() + 1);
+        lanes[*most].shed(source, share).await;
     }
 }

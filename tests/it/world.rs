@@ -274,7 +274,7 @@ impl Running {
     /// Waits for its end.
     pub async fn end(mut self) -> Ended {
         let status = unstuck("vod-relay does not end", self.child.wait()).await.unwrap();
-        let (stdout, stderr) = (self.stdout.all().await, self.stderr.all().await);
+        let (stdout, stderr) = (self.stdout.clone().all().await, self.stderr.clone().all().await);
         Ended { code: status.code(), signal: status.signal(), stdout, stderr }
     }
 
@@ -293,6 +293,15 @@ impl Running {
     pub async fn reload(&self) {
         self.signal("HUP");
         self.says("the new configuration is in force").await;
+    }
+}
+
+/// A story that fails shows what was said until then.
+impl Drop for Running {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("vod-relay has said: {}", self.stderr.so_far());
+        }
     }
 }
 

@@ -71,6 +71,23 @@ async fn healthy_gets_all_on_one_lease(bad: &str) -> Running {
 }
 
 #[tokio::test]
+async fn sinks_that_both_have_enough_to_do_leave_nothing_to_vod() {
+    let slow = || App::answering(|_| Answer::Late(Duration::from_millis(20), 204));
+    let (one, other) = (slow().await, slow().await);
+    let keys = format!("{NEVER}\nmax_concurrency = 1");
+    let world = World::with_leases(ENDLESS).await;
+    let ids = world.push(100);
+    let source = format!("{}max_in_flight = 64", world.lease());
+    let sinks = [one.sink("one", &keys), other.sink("other", &keys)].concat();
+    let _relay = world.config(&source, &sinks).start();
+    // What was left would not come again.
+    world.until_confirmed(100).await;
+    for app in [one, other] {
+        assert_eq!(app.distinct_ids(), sorted(&ids));
+    }
+}
+
+#[tokio::test]
 async fn a_slow_event_holds_back_no_other() {
     let world = World::with_leases(Duration::from_secs(30)).await;
     let ids = world.push(200);
