@@ -173,6 +173,9 @@ impl Engine for Rabbit {
     async fn start() -> Option<Self> {
         let rabbit = Self::plain().await?;
         rabbit.make_queue(QUEUE, FieldTable::default()).await;
+        // The broker says that there is a queue some time before that is on disk.
+        let on_disk = "mnesia:system_info(is_running) =:= yes andalso mnesia:sync_log().";
+        rabbit.control(&["eval", on_disk]).await;
         Some(rabbit)
     }
 
