@@ -165,16 +165,11 @@ mod tests {
         calls: AtomicUsize,
         gate: Semaphore,
         outcome: Outcome,
-        gather: Duration,
     }
 
     impl Sink for Counting {
         fn limits(&self) -> Limits {
             Limits { timeout: Duration::from_secs(60), concurrency: 4, batch: 4 }
-        }
-
-        fn gather(&self) -> Duration {
-            self.gather
         }
 
         fn deliver<'a>(&'a self, batch: &'a [Parcel]) -> crate::sink::BoxFuture<'a, Vec<Outcome>> {
@@ -196,12 +191,8 @@ mod tests {
 
     impl Scene {
         fn new(outcome: Outcome, ledger: Ledger) -> Self {
-            Self::gathering(outcome, ledger, Duration::ZERO)
-        }
-
-        fn gathering(outcome: Outcome, ledger: Ledger, gather: Duration) -> Self {
             let (calls, gate) = (AtomicUsize::default(), Semaphore::new(0));
-            let sink = Arc::new(Counting { calls, gate, outcome, gather });
+            let sink = Arc::new(Counting { calls, gate, outcome });
             let (closing, gone) = Default::default();
             let (ledger, applications) = (Arc::new(ledger), Applications::default());
             let progress = Totals::new(false).sink("app");
@@ -213,11 +204,7 @@ mod tests {
 
         /// Hands over one of two ways of the same event.
         async fn deliver(&self, source: &str) {
-            self.hand_over(source, "A").await;
-        }
-
-        async fn hand_over(&self, source: &str, event_type: &str) {
-            let event = Event::from_content(format!(r#"{{"EventType":"{event_type}"}}"#));
+            let event = Event::from_content(r#"{"EventType":"A","AEvent":{}}"#.to_owned());
             let told = self.verdicts.0.clone();
             let flight = Flight::stored(event, source.into(), time::wall_clock(), move |settled| {
                 told.try_send(settled.verdict).unwrap();
@@ -227,12 +214,6 @@ mod tests {
 
         async fn verdict(&mut self) -> Verdict {
             self.verdicts.1.recv().await.unwrap()
-        }
-
-        async fn verdicts(&mut self, count: usize) {
-            for _ in 0..count {
-                self.verdict().await;
-            }
         }
 
         fn calls(&self) -> usize {
@@ -285,28 +266,5 @@ mod tests {
         scene.sink.gate.add_permits(1);
         assert_eq!(scene.verdict().await, Verdict::Delivered);
         assert_eq!(scene.calls(), 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_comes_soon_after_a_call_shares_the_next_one() {
-        let gather = Duration::from_millis(2);
-        let mut scene = Scene::gathering(Ok(()), Ledger::in_memory(), gather);
-        scene.sink.gate.add_permits(9);
-        let began = time::now();
-        scene.hand_over("queue", "A").await;
-        scene.verdict().await;
-        assert_eq!(time::now(), began, "the first one does not wait");
-        for event_type in ["B", "C", "D"] {
-            scene.hand_over("queue", event_type).await;
-            tokio::task::yield_now().await;
-        }
-        scene.verdicts(3).await;
-        assert_eq!((scene.calls(), time::now() - began), (2, gather));
-        // As many as fill a call wait for no more.
-        for event_type in ["E", "F", "G", "H"] {
-            scene.hand_over("queue", event_type).await;
-        }
-        scene.verdicts(4).await;
-        assert_eq!((scene.calls(), time::now() - began), (3, gather));
     }
 }

@@ -131,12 +131,6 @@ pub trait Sink: Send + Sync + fmt::Debug {
     /// How much the sink takes at a time.
     fn limits(&self) -> Limits;
 
-    /// How long after a call the next one waits, so that what comes meanwhile goes along: for a sink
-    /// whose calls cost much and whose events cost little. The first call after a rest never waits.
-    fn gather(&self) -> Duration {
-        Duration::ZERO
-    }
-
     /// Hands over a batch. The answer has one outcome per parcel, in the same order.
     ///
     /// The caller bounds the time: the future is dropped when the sink's timeout is over, and a

@@ -36,9 +36,8 @@ impl Queue {
         self.ready.len() + self.later.len() + self.held.len()
     }
 
-    /// How many jobs could be tried now.
-    pub(super) fn ready(&self) -> usize {
-        self.ready.len()
+    pub(super) fn nothing_ready(&self) -> bool {
+        self.ready.is_empty()
     }
 
     pub(super) fn push(&mut self, job: Job) {

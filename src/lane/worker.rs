@@ -31,14 +31,11 @@ pub(super) struct Worker {
     applications: Applications,
     max_attempts: Option<u64>,
     limits: Limits,
-    gather: Duration,
     queue: Queue,
     gate: Gate,
     known: Known,
     share: Arc<AtomicUsize>,
     calls: JoinSet<Vec<Ending>>,
-    /// When the last call ended.
-    called: Option<Instant>,
     /// What each call carries, kept here so that a panic in the sink loses nothing.
     underway: HashMap<Id, (Vec<Job>, Instant)>,
     report: Report,
@@ -56,7 +53,6 @@ impl Worker {
         let Parts { ledger, applications, progress, max_attempts, closing, gone } = parts;
         Self {
             limits: sink.limits(),
-            gather: sink.gather(),
             report: Report::new(name.clone(), progress),
             name,
             sink,
@@ -68,7 +64,6 @@ impl Worker {
             known: Known::default(),
             share,
             calls: JoinSet::new(),
-            called: None,
             underway: HashMap::new(),
             closing,
             gone,
@@ -108,7 +103,7 @@ impl Worker {
             Order::Look { source, answer } => {
                 let events = self.queue.count(&source) + self.underway_of(&source);
                 // Whoever asked may have stopped waiting.
-                let _ = answer.send(Holding { events, wants_more: self.queue.ready() == 0 });
+                let _ = answer.send(Holding { events, wants_more: self.queue.nothing_ready() });
             }
             Order::Shed { source, keep } => {
                 let underway = self.underway_of(&source);
@@ -151,7 +146,7 @@ impl Worker {
     fn start(&mut self, now: Instant) {
         while self.calls.len() < self.limits.concurrency
             && self.gate.lets_through(now, self.calls.len())
-            && self.waits_until(now).is_none()
+            && self.ramp_opens_at(now).is_none()
         {
             let jobs = self.queue.take(self.limits.batch.min(self.room()));
             if jobs.is_empty() {
@@ -206,7 +201,6 @@ impl Worker {
             retry_after: None,
         });
         let now = time::now();
-        self.called = Some(now);
         self.report.called(now - started);
         let delivered = endings.iter().filter(|ending| ending.is_delivered()).count();
         if delivered > 0 {
@@ -278,20 +272,15 @@ impl Worker {
     /// When something is due that no message announces. `now` is when calls were last started, so
     /// that what kept one back then is what it waits for.
     fn wake_at(&self, now: Instant) -> Option<Instant> {
-        let wants_to = self.queue.ready() > 0 && self.calls.len() < self.limits.concurrency;
+        let wants_to = !self.queue.nothing_ready() && self.calls.len() < self.limits.concurrency;
         // While a probe is underway it is the probe that is waited for.
         let probes = wants_to && self.calls.is_empty();
         let gate = self.gate.opens_at().filter(|_| probes);
-        let pace = self.waits_until(now).filter(|_| wants_to);
-        [self.queue.next_change(), gate, pace].into_iter().flatten().min()
+        let ramp = self.ramp_opens_at(now).filter(|_| wants_to);
+        [self.queue.next_change(), gate, ramp].into_iter().flatten().min()
     }
 
-    /// Until when no call starts, although the sink would take one; `None` is now.
-    fn waits_until(&self, now: Instant) -> Option<Instant> {
-        let is_full = self.queue.ready() >= self.limits.batch;
-        let gathers = !is_full && !self.closing.is_cancelled();
-        let gathered = self.called.map(|called| called + self.gather).filter(|_| gathers);
-        let ramp = ramp::opens_at(self.underway.values().map(|(_, started)| *started), now);
-        gathered.filter(|at| *at > now).max(ramp)
+    fn ramp_opens_at(&self, now: Instant) -> Option<Instant> {
+        ramp::opens_at(self.underway.values().map(|(_, started)| *started), now)
     }
 }

@@ -35,10 +35,6 @@ use crate::format::Format;
 /// The most events that share one sync.
 const BATCH_MAX: usize = 1024;
 
-/// How long after a sync the next one waits for more events. Each takes the disk and the processor
-/// several turns, however many events share it.
-const GATHER: Duration = Duration::from_millis(2);
-
 /// How large a buffer is kept from one batch to the next.
 const SPARE_MAX: usize = 2 << 20;
 
@@ -129,10 +125,6 @@ impl LogFile {
 impl Sink for LogFile {
     fn limits(&self) -> Limits {
         Limits { timeout: self.config.timeout, concurrency: 1, batch: BATCH_MAX }
-    }
-
-    fn gather(&self) -> Duration {
-        GATHER
     }
 
     fn deliver<'a>(&'a self, batch: &'a [Parcel]) -> BoxFuture<'a, Vec<Outcome>> {
