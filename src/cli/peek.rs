@@ -170,12 +170,7 @@ async fn pull(
 }
 
 fn failure(error: &CallError) -> Failure {
-    let code = match error.class {
-        Class::Credentials | Class::Token => exit::CREDENTIALS,
-        Class::Parameter | Class::Permanent => exit::CONFIG,
-        Class::Transient | Class::Throttled | Class::Cancelled => exit::UNREACHABLE,
-        Class::Clock => exit::INTERNAL,
-    };
+    let code = error.class.refusal().unwrap_or(exit::UNREACHABLE);
     Failure { reason: error.to_string(), code }
 }
 

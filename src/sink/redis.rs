@@ -18,6 +18,8 @@ mod probe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::redis::{Cmd, Value};
+
 use self::probe::probe;
 use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Probed, Refusal, Settings, Sink};
 use crate::config::Section;
@@ -25,7 +27,6 @@ use crate::format::Format;
 use crate::redis::{Address, Failure, SCHEMES, Server};
 use crate::time::{self, Instant};
 use crate::tls;
-use ::redis::{Cmd, Value};
 
 /// The most entries in one call: some hundred kilobytes of VOD's events.
 const BATCH: usize = 256;

@@ -238,16 +238,12 @@ impl PullLoop {
         let delay = self.pace.failed(error, now);
         self.once.drained = false;
         let source = self.in_flight.source().clone();
-        let refused = match error.class {
-            Class::Cancelled => return None,
-            Class::Transient | Class::Throttled => None,
-            Class::Credentials | Class::Token => Some(exit::CREDENTIALS),
-            Class::Parameter | Class::Permanent => Some(exit::CONFIG),
-            Class::Clock => Some(exit::INTERNAL),
-        };
+        if error.class == Class::Cancelled {
+            return None;
+        }
         let again_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         let (pulse, next) = (self.progress().pulse(), now + delay);
-        if let Some(code) = refused {
+        if let Some(code) = error.class.refusal() {
             pulse.refused(error.to_string(), next);
             tracing::error!(source.name = %source, again_ms, "VOD refuses: {error}");
             if self.once.ends {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::credential::CredentialError;
+use crate::exit;
 use crate::metrics::CallOutcome;
 
 /// What a failure asks for.
@@ -73,6 +74,16 @@ impl Class {
             )
             | ("ResourceNotFound", "ServiceNotExist") => Self::Permanent,
             _ => Self::Transient,
+        }
+    }
+
+    /// The exit code of what only a person can mend; `None` where trying again can.
+    pub fn refusal(self) -> Option<u8> {
+        match self {
+            Self::Credentials | Self::Token => Some(exit::CREDENTIALS),
+            Self::Parameter | Self::Permanent => Some(exit::CONFIG),
+            Self::Clock => Some(exit::INTERNAL),
+            Self::Transient | Self::Throttled | Self::Cancelled => None,
         }
     }
 }
