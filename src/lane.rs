@@ -65,7 +65,7 @@ pub struct Parts {
 pub struct Holding {
     /// Its leased events that wait, for their turn or another try, or are on their way.
     pub events: usize,
-    /// Whether no event of any source waits for its turn, so that the sink could take more.
+    /// Whether none of them waits for its turn, so that the sink could take more of the source.
     pub wants_more: bool,
 }
 

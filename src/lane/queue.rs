@@ -40,6 +40,11 @@ impl Queue {
         self.ready.is_empty()
     }
 
+    /// Whether a leased event of a source waits for its turn.
+    pub(super) fn has_ready(&self, source: &Arc<str>) -> bool {
+        self.ready.iter().any(|job| job.is_leased_from(source))
+    }
+
     pub(super) fn push(&mut self, job: Job) {
         self.ready.push_back(job);
     }

@@ -103,7 +103,7 @@ impl Worker {
             Order::Look { source, answer } => {
                 let events = self.queue.count(&source) + self.underway_of(&source);
                 // Whoever asked may have stopped waiting.
-                let _ = answer.send(Holding { events, wants_more: self.queue.nothing_ready() });
+                let _ = answer.send(Holding { events, wants_more: !self.queue.has_ready(&source) });
             }
             Order::Shed { source, keep } => {
                 let underway = self.underway_of(&source);

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use crate::world::{Answer, App, Closed, Running, Switch, World, sorted, webhook};
+use vod_relay::emulator::{Account, sample};
+
+use crate::world::{
+    Answer, App, Closed, Running, Switch, World, eventually, sorted, source_of, webhook,
+};
 
 /// The lease of these stories, and a bad sink's time in it.
 const LEASE: Duration = Duration::from_secs(2);
@@ -85,6 +89,28 @@ async fn sinks_that_both_have_enough_to_do_leave_nothing_to_vod() {
     for app in [one, other] {
         assert_eq!(app.distinct_ids(), sorted(&ids));
     }
+}
+
+#[tokio::test]
+async fn a_busy_source_does_not_keep_another_from_getting_room() {
+    let (small, flood) = (World::with_leases(ENDLESS).await, World::with_leases(ENDLESS).await);
+    let push = |n: u64| small.vod.push(None, &sample(10_000 + n)).unwrap().to_string();
+    let ids: Vec<_> = (0..100).map(push).collect();
+    flood.push(3000);
+    // It always has events of the flood that wait, and few of the other source.
+    let healthy = App::answering(|_| Answer::Late(Duration::from_millis(5), 204)).await;
+    let bad = App::answering(|_| Answer::Status(503)).await;
+    let source = format!("{}max_in_flight = 64", small.lease());
+    let other = source_of(&flood.url, "flood", &Account::default(), &flood.lease());
+    let healthy_sink = healthy.sink("healthy", &format!("{NEVER}\nmax_concurrency = 1"));
+    let bad_sink = bad.sink("bad", &format!("{NEVER}\nsources = [\"main\"]"));
+    let _relay = small.config(&source, &[other, healthy_sink, bad_sink].concat()).start();
+    let received = || {
+        let got = healthy.requests();
+        ids.iter().all(|id| got.iter().any(|one| one.id == *id)).then_some(got.len())
+    };
+    let all = eventually("the small source's events", received).await;
+    assert!(all < 3100, "only after the flood");
 }
 
 #[tokio::test]
