@@ -54,6 +54,7 @@ pub(super) struct Report {
     warnings: Vec<Finding>,
     inline_secrets: Vec<(Range<usize>, String, String)>,
     sections: Vec<(String, Vec<(String, toml::Value)>)>,
+    changed: Vec<String>,
 }
 
 impl Report {
@@ -98,6 +99,16 @@ impl Report {
             let right = format!("{instead}, or chmod 600 {file}");
             self.warning(Finding { span, path, problem, right });
         }
+    }
+
+    /// The key at this path has another value than its default.
+    pub(super) fn change(&mut self, path: String) {
+        self.changed.push(path);
+    }
+
+    /// Whether the key at this path has another value than its default.
+    pub(super) fn is_changed(&self, path: &str) -> bool {
+        self.changed.iter().any(|changed| changed == path)
     }
 
     /// Makes room for a section in the order in which sections are to be shown.

@@ -84,10 +84,11 @@ fn check_sources(sink: &sink::Draft<'_>, sources: &[source::Draft<'_>]) {
 }
 
 /// A delivery that takes as long as it may must still leave time for the confirm, or its event
-/// would always come again. A default is not held against the file: what is taken late is noted, and
-/// only the confirm waits for the redelivery.
+/// would always come again. The default is not held against the file, written or not: what is taken
+/// late is noted, and only the confirm waits for the redelivery.
 fn check_timeout(sink: &sink::Draft<'_>, sources: &[source::Draft<'_>]) {
-    let Some(kind) = sink.kind.as_ref().filter(|_| sink.section.has("timeout")) else { return };
+    let is_changed = sink.section.is_changed("timeout");
+    let Some(kind) = sink.kind.as_ref().filter(|_| is_changed) else { return };
     let timeout = kind.timeout();
     for source in sources {
         // A normal callback is no lease: what is under way when its time is over may still end.
@@ -97,7 +98,7 @@ fn check_timeout(sink: &sink::Draft<'_>, sources: &[source::Draft<'_>]) {
             && source.section.is_right("lease")
             && source.section.is_right("confirm_margin");
         let room = times.lease.saturating_sub(times.confirm_margin);
-        if !measures || timeout <= room || !sink.section.is_right("timeout") {
+        if !measures || timeout <= room {
             continue;
         }
         let (lease, margin) =

@@ -157,6 +157,11 @@ impl<'a> Section<'a> {
         !self.context.report.borrow().has_mistake(&self.path_of(key))
     }
 
+    /// Whether the duration under `key` is another than its default.
+    pub(super) fn is_changed(&self, key: &str) -> bool {
+        self.context.report.borrow().is_changed(&self.path_of(key))
+    }
+
     /// Reports a key that is right in itself, but not here.
     pub(super) fn misplaced(&self, key: &str, problem: &str, right: &str) {
         // Known from here on, but not among the keys that a typing slip is told of.

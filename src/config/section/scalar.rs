@@ -158,6 +158,9 @@ impl Section<'_> {
                 default
             }
         };
+        if value != default {
+            self.context.report.borrow_mut().change(self.path_of(key));
+        }
         self.effective(key, shown(value));
         value
     }
