@@ -24,6 +24,11 @@ impl Fanout {
         self.router.targets(source, event)
     }
 
+    /// Whether the lane at this place takes events of this source at all.
+    pub fn serves(&self, at: usize, source: &str) -> bool {
+        self.router.serves(at, source)
+    }
+
     /// The lanes, in the order that [`Fanout::targets`] counts in.
     pub fn lanes(&self) -> &[Lane] {
         &self.lanes

@@ -48,12 +48,17 @@ impl Router {
     /// The sinks, by their place in the order given to [`Router::new`], that take this event of
     /// this source.
     pub fn targets(&self, source: &str, event: &Event) -> Vec<usize> {
-        let takes = |(sources, rule): &(Option<Vec<String>>, Rule)| {
-            sources.as_ref().is_none_or(|names| names.iter().any(|name| name == source))
-                && rule.matches(event)
-        };
         let all = self.sinks.iter().enumerate();
-        all.filter(|(_, sink)| takes(sink)).map(|(index, _)| index).collect()
+        let takes =
+            |(at, (_, rule)): &(usize, &(_, Rule))| self.serves(*at, source) && rule.matches(event);
+        all.filter(takes).map(|(at, _)| at).collect()
+    }
+
+    /// Whether the sink at this place takes events of this source at all.
+    pub fn serves(&self, at: usize, source: &str) -> bool {
+        self.sinks.get(at).is_some_and(|(sources, _)| {
+            sources.as_ref().is_none_or(|names| names.iter().any(|name| name == source))
+        })
     }
 }
 

@@ -78,11 +78,15 @@ async fn healthy_gets_all_on_one_lease(bad: &str) -> Running {
 async fn sinks_that_both_have_enough_to_do_leave_nothing_to_vod() {
     let slow = || App::answering(|_| Answer::Late(Duration::from_millis(20), 204));
     let (one, other) = (slow().await, slow().await);
-    let keys = format!("{NEVER}\nmax_concurrency = 1");
+    let keys = format!("{NEVER}\nmax_concurrency = 1\nsources = [\"main\"]");
     let world = World::with_leases(ENDLESS).await;
     let ids = world.push(100);
     let source = format!("{}max_in_flight = 64", world.lease());
-    let sinks = [one.sink("one", &keys), other.sink("other", &keys)].concat();
+    // One that has nothing to do, and never gets anything of this source.
+    let (elsewhere, idle) = (World::new().await, App::new().await);
+    let quiet = source_of(&elsewhere.url, "elsewhere", &Account::default(), "");
+    let idle = idle.sink("idle", "sources = [\"elsewhere\"]");
+    let sinks = [quiet, one.sink("one", &keys), other.sink("other", &keys), idle].concat();
     let _relay = world.config(&source, &sinks).start();
     // What was left would not come again.
     world.until_confirmed(100).await;
