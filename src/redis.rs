@@ -7,7 +7,7 @@
 mod address;
 mod server;
 
-pub use self::address::{Address, SCHEMES};
+pub use self::address::{Address, EXAMPLE, SCHEMES};
 pub use self::server::Server;
 
 /// What went wrong, to what. The text has no secrets.

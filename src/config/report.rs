@@ -134,16 +134,19 @@ impl Report {
     /// The mistakes in the order of the file.
     ///
     /// When its TOML is broken, what seems to be absent is not held against it, nor is what was
-    /// made of a broken line.
+    /// made of a broken line: it may be anything, a secret too.
     pub(super) fn mistakes(&self, text: &str) -> Vec<Mistake> {
         if self.faults.is_empty() {
             return in_order(text, self.mistakes.iter().chain(&self.absences));
         }
-        let line = |finding: &Finding| position(text.as_bytes(), finding.span.start).0;
-        let broken: Vec<_> = self.faults.iter().map(line).collect();
-        // The parser gives no place to a value that it made up.
-        let stands =
-            |finding: &&Finding| !finding.span.is_empty() && !broken.contains(&line(finding));
+        let line = |at: usize| position(text.as_bytes(), at).0;
+        let broken: Vec<_> = self.faults.iter().map(|fault| line(fault.span.start)).collect();
+        let stands = |finding: &&Finding| {
+            // A list without its end goes on over the lines that follow.
+            let lines = line(finding.span.start)..=line(finding.span.end);
+            // The parser gives no place to a value that it made up.
+            !finding.span.is_empty() && !broken.iter().any(|broken| lines.contains(broken))
+        };
         in_order(text, self.faults.iter().chain(self.mistakes.iter().filter(stands)))
     }
 

@@ -34,11 +34,11 @@ impl Place {
         match url.scheme() {
             #[cfg(feature = "redis")]
             scheme if crate::redis::SCHEMES.contains(&scheme) => {
-                let address = crate::redis::Address::from_url(url).map_err(|problem| Flaw {
+                let address = crate::redis::Address::from_url(url).and_then(|it| it.whole());
+                address.map(Self::Redis).map_err(|problem| Flaw {
                     problem: problem.to_owned(),
-                    right: "for example \"redis://redis.example.com:6379/0\"".to_owned(),
-                })?;
-                Ok(Self::Redis(address))
+                    right: format!("for example \"{}\"", crate::redis::EXAMPLE),
+                })
             }
             #[cfg(feature = "postgres")]
             "postgres" | "postgresql" => {

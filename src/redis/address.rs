@@ -10,6 +10,9 @@ use crate::secret::Secret;
 /// The schemes of its addresses; the second one is with TLS.
 pub const SCHEMES: [&str; 2] = ["redis", "rediss"];
 
+/// An address with all that most people need.
+pub const EXAMPLE: &str = "redis://:PASSWORD@redis.example.com:6379/0";
+
 /// Where it listens unless its address says otherwise.
 const PORT: u16 = 6379;
 
@@ -20,7 +23,8 @@ pub struct Address {
     pub(super) port: u16,
     pub(super) with_tls: bool,
     pub(super) db: u32,
-    /// The user of its access list; absent means the default one.
+    /// The user of its access list; absent means the default one. Shown in errors, so it must be no
+    /// password in the wrong place: see [`Self::whole`].
     pub(super) user: Option<String>,
     pub(super) password: Option<Secret>,
 }
@@ -69,6 +73,19 @@ impl Address {
     pub fn with(self, user: Option<String>, password: Option<Secret>) -> Self {
         Self { user: user.or(self.user), password: password.or(self.password), ..self }
     }
+
+    /// The same, if a password belongs to the user. Without one the client would not say who it is, and
+    /// a name that stands alone is most often the password of an address that lacks a colon.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, without quoting it.
+    pub fn whole(self) -> Result<Self, &'static str> {
+        match (&self.user, &self.password) {
+            (Some(_), None) => Err("names a user without a password"),
+            _ => Ok(self),
+        }
+    }
 }
 
 impl fmt::Display for Address {
@@ -101,6 +118,17 @@ mod tests {
         assert!(!format!("{full:?}").contains("hunter"), "{full:?}");
         let alone = read("redis://:hunter2@localhost").unwrap();
         assert_eq!((alone.user, alone.password.is_some()), (None, true));
+    }
+
+    #[test]
+    fn a_user_comes_with_a_password() {
+        let flaw = Err("names a user without a password");
+        let alone = read("redis://hunter2@localhost").unwrap();
+        assert_eq!(alone.clone().whole(), flaw);
+        assert!(alone.with(None, Some(Secret::from("hunter2".to_owned()))).whole().is_ok());
+        for right in ["redis://localhost", "redis://:hunter2@localhost", "redis://u:p@localhost"] {
+            assert!(read(right).unwrap().whole().is_ok(), "{right}");
+        }
     }
 
     #[test]

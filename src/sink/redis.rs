@@ -24,7 +24,7 @@ use self::probe::probe;
 use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Probed, Refusal, Settings, Sink};
 use crate::config::Section;
 use crate::format::Format;
-use crate::redis::{Address, Failure, SCHEMES, Server};
+use crate::redis::{Address, EXAMPLE, Failure, SCHEMES, Server};
 use crate::time::{self, Instant};
 use crate::tls;
 
@@ -78,10 +78,11 @@ impl Config {
         let wait_replicas = section.integer("wait_replicas", 0, 0..=100);
         let timeout = super::timeout(section, Duration::from_secs(10));
         let format = section.format();
+        let right = format!("for example \"{EXAMPLE}\"");
         let address = match Address::from_url(&url?) {
             Ok(address) => address,
             Err(flaw) => {
-                section.mistake("url", flaw, "for example \"redis://redis.example.com:6379/0\"");
+                section.mistake("url", flaw, &right);
                 return None;
             }
         };
@@ -94,7 +95,15 @@ impl Config {
             }
         }
         let user = user.filter(|user| !user.is_empty());
-        let address = address.with(user, password.filter(|password| !password.is_empty()));
+        let password = password.filter(|password| !password.is_empty());
+        let user_from = if user.is_some() { "user" } else { "url" };
+        let address = match address.with(user, password).whole() {
+            Ok(address) => address,
+            Err(flaw) => {
+                section.mistake(user_from, flaw, &format!("with password, or {right}"));
+                return None;
+            }
+        };
         let format = format?;
         Some(Self { address, files, stream, max_len, wait_replicas, format, timeout })
     }

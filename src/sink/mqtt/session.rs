@@ -159,6 +159,10 @@ fn refused(error: &ConnectionError, config: &Config) -> Refused {
         | ConnectReturnCode::NotAuthorized
         | ConnectReturnCode::BadAuthenticationMethod
         | ConnectReturnCode::Banned => match &config.login {
+            // Some services take a token for a user, and no password.
+            Some((_, password)) if password.is_empty() => {
+                ("refuses the user, which has no password".to_owned(), true)
+            }
             Some((user, _)) => (format!("refuses the user {user:?} or its password"), true),
             None => ("refuses the relay without a user".to_owned(), true),
         },

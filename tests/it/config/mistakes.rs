@@ -97,6 +97,8 @@ fn the_address_of_a_shared_ledger_is_never_shown_whole() {
     for (line, problem) in [
         ("ledger = \"redis://:hunter2@h:port\"", "ledger: is not a URL: invalid port number"),
         ("ledger = \"redis:hunter2\"", "ledger: has no host"),
+        // Without its colon a password is where a user would be.
+        ("ledger = \"redis://hunter2@h\"", "ledger: "),
         (&*in_file, "ledger_file: "),
     ] {
         let mistakes = mistakes(&format!("{MINIMAL}[relay]\n{line}\n"));

@@ -1,18 +1,36 @@
 //! Secrets show nowhere: not in what applies, not in debug output, not in a mistake.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use proptest::prelude::*;
 use vod_relay::config::{Config, CredentialsConfig};
 
-use super::{MINIMAL, damaged, example, parse};
+use super::{MINIMAL, damaged, example, parse, variables};
 
 /// The secret in all of these tests.
 pub(crate) const SENTINEL: &str = "hunter2-never-shown";
 /// Secrets by the rules for them.
 pub(crate) const SIGN_KEY: &str = "hunter2NeverShown";
 pub(crate) const SIGNING_SECRET: &str = "whsec_hunter2NeverShownhunter2NeverShown00";
+
+/// The example with everything in it, with the secrets in the file itself too.
+fn texts() -> [String; 2] {
+    let text = example::uncommented();
+    let parts = text.split_inclusive('}').map(|part| match part.rsplit_once("${") {
+        Some((before, name)) if is_secret(name.trim_end_matches('}')) => {
+            format!("{before}{SENTINEL}")
+        }
+        _ => part.to_owned(),
+    });
+    let inline = parts.collect();
+    [text, inline]
+}
+
+fn is_secret(variable: &str) -> bool {
+    variables(variable).as_deref() == Some(SENTINEL)
+}
 
 /// Everything that can be printed of the outcome of a parse.
 fn printed(text: &str) -> String {
@@ -44,6 +62,8 @@ fn a_secret_shows_nowhere() {
         example::uncommented().replace("${APP_SIGNING_SECRET}", SENTINEL),
         example::uncommented().replace("${APP_SIGNING_SECRET}", &format!("whsec_{SENTINEL}")),
         example::uncommented().replace("[\"${APP_SIGNING_SECRET}\"]", &format!("{SENTINEL:?}")),
+        // A list without its end has all that follows in it.
+        example::uncommented().replace("addresses = [", "addresses = [["),
     ];
     for text in texts {
         let printed = printed(&text);
@@ -61,10 +81,37 @@ proptest! {
 
     #[test]
     fn no_damage_to_the_file_makes_a_secret_show(
-        cuts in proptest::collection::vec((0..5000_usize, 0..3_usize, "[\\[\\]{}=.,\"'#\n0a]{0,3}"), 1..4),
+        cuts in proptest::collection::vec((0..20_000_usize, 0..3_usize, "[\\[\\]{}=.,\"'#\n0a]{0,3}"), 1..4),
     ) {
-        let printed = printed(&damaged(&example::uncommented(), &cuts));
-        prop_assert!(!printed.contains(SENTINEL), "{}", printed);
+        for text in texts() {
+            let printed = printed(&damaged(&text, &cuts));
+            prop_assert!(!printed.contains(SENTINEL), "{}", printed);
+        }
+    }
+}
+
+/// A colon that is not there makes a user of a password, a quote a word.
+#[test]
+fn no_letter_left_out_near_a_secret_makes_it_show() {
+    for text in texts() {
+        let mut places = BTreeSet::new();
+        for (at, secret) in text.match_indices(SENTINEL) {
+            // Left out of the secret itself, a letter makes another one.
+            places.extend((at - 25..at).chain(at + secret.len()..at + secret.len() + 10));
+        }
+        for (at, _) in text.match_indices("${") {
+            let end = at + text[at..].find('}').unwrap();
+            if is_secret(&text[at + 2..end]) {
+                places.extend(at - 25..end + 10);
+            }
+        }
+        assert!(places.len() > 100, "{places:?}");
+        for at in places {
+            let mut damaged = text.clone();
+            damaged.remove(at);
+            let printed = printed(&damaged);
+            assert!(!printed.contains(SENTINEL), "without the letter {at}: {printed}");
+        }
     }
 }
 

@@ -111,6 +111,11 @@ async fn the_password_comes_from_a_file() {
     };
     assert!(found.ends_with("refuses the user \"relay\" or its password"), "{found}");
     assert_eq!(code, 78);
+    // A user alone may be a token.
+    let keys =
+        server.sink().replace("password = \"hunter2\"\n", "").replace("\"relay\"", "\"hunter2\"");
+    let Probed::Failing { found, .. } = kind_of(&keys).probe().await else { panic!("not failing") };
+    assert!(found.ends_with("refuses the user, which has no password"), "{found}");
 }
 
 #[tokio::test]

@@ -217,6 +217,8 @@ fn what_is_wrong_with_an_address_is_told_without_it() {
         ("url = \"http://a:hunter2@h\"", "url: has a scheme other than redis or rediss"),
         ("url = \"redis://a:hunter2@h\"\nuser = \"b\"", "user: stands beside one in url"),
         ("url = \"redis://:hunter2@h\"\npassword = \"b\"", "password: stands beside one in url"),
+        ("url = \"redis://hunter2@h\"", "url: names a user without a password"),
+        ("url = \"redis://h\"\nuser = \"b\"", "user: names a user without a password"),
         ("url = \"redis://h\"\nstream = \"\"", "stream: is empty"),
         ("url = \"redis://h\"\nmax_len = 0", "max_len: is 0"),
     ] {
