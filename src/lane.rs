@@ -164,19 +164,19 @@ mod tests {
     struct Counting {
         calls: AtomicUsize,
         gate: Semaphore,
-        outcome: Outcome,
+        outcome: fn(&Parcel) -> Outcome,
     }
 
     impl Sink for Counting {
         fn limits(&self) -> Limits {
-            Limits { timeout: Duration::from_secs(60), concurrency: 4, batch: 4 }
+            Limits { timeout: Duration::from_secs(60), concurrency: 4, batch: 16 }
         }
 
         fn deliver<'a>(&'a self, batch: &'a [Parcel]) -> crate::sink::BoxFuture<'a, Vec<Outcome>> {
             Box::pin(async {
                 self.calls.fetch_add(1, Ordering::SeqCst);
                 self.gate.acquire().await.unwrap().forget();
-                vec![self.outcome.clone(); batch.len()]
+                batch.iter().map(self.outcome).collect()
             })
         }
     }
@@ -190,7 +190,7 @@ mod tests {
     }
 
     impl Scene {
-        fn new(outcome: Outcome, ledger: Ledger) -> Self {
+        fn new(outcome: fn(&Parcel) -> Outcome, ledger: Ledger) -> Self {
             let (calls, gate) = (AtomicUsize::default(), Semaphore::new(0));
             let sink = Arc::new(Counting { calls, gate, outcome });
             let (closing, gone) = Default::default();
@@ -204,12 +204,15 @@ mod tests {
 
         /// Hands over one of two ways of the same event.
         async fn deliver(&self, source: &str) {
-            let event = Event::from_content(r#"{"EventType":"A","AEvent":{}}"#.to_owned());
+            self.lane.deliver(vec![self.job(source, r#"{"EventType":"A","AEvent":{}}"#)]).await;
+        }
+
+        fn job(&self, source: &str, content: &str) -> Job {
+            let event = Event::from_content(content.to_owned());
             let told = self.verdicts.0.clone();
-            let flight = Flight::stored(event, source.into(), time::wall_clock(), move |settled| {
+            Job::new(Flight::stored(event, source.into(), time::wall_clock(), move |settled| {
                 told.try_send(settled.verdict).unwrap();
-            });
-            self.lane.deliver(vec![Job::new(flight)]).await;
+            }))
         }
 
         async fn verdict(&mut self) -> Verdict {
@@ -223,7 +226,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_event_that_was_delivered_after_the_look_into_the_ledger_is_known() {
-        let mut scene = Scene::new(Ok(()), Ledger::in_memory());
+        let mut scene = Scene::new(|_| Ok(()), Ledger::in_memory());
         scene.sink.gate.add_permits(2);
         scene.deliver("queue").await;
         assert_eq!(scene.verdict().await, Verdict::Delivered);
@@ -236,7 +239,7 @@ mod tests {
     async fn an_event_that_became_a_dead_letter_meanwhile_is_known() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = Ledger::on_disk(Arc::new(Store::open(dir.path()).unwrap()));
-        let mut scene = Scene::new(Err(Refusal::permanent("no")), ledger);
+        let mut scene = Scene::new(|_| Err(Refusal::permanent("no")), ledger);
         scene.sink.gate.add_permits(2);
         scene.deliver("queue").await;
         assert_eq!(scene.verdict().await, Verdict::Dead);
@@ -247,7 +250,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_refused_and_not_kept_is_tried_by_each() {
-        let mut scene = Scene::new(Err(Refusal::permanent("no")), Ledger::in_memory());
+        let mut scene = Scene::new(|_| Err(Refusal::permanent("no")), Ledger::in_memory());
         scene.deliver("queue").await;
         scene.deliver("hook").await;
         scene.sink.gate.add_permits(2);
@@ -258,7 +261,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_for_the_same_event_is_given_back_when_it_is_recalled() {
-        let mut scene = Scene::new(Ok(()), Ledger::in_memory());
+        let mut scene = Scene::new(|_| Ok(()), Ledger::in_memory());
         scene.deliver("queue").await;
         scene.deliver("hook").await;
         scene.lane.recall().await;
@@ -266,5 +269,26 @@ mod tests {
         scene.sink.gate.add_permits(1);
         assert_eq!(scene.verdict().await, Verdict::Delivered);
         assert_eq!(scene.calls(), 1);
+    }
+    #[tokio::test]
+    async fn a_sink_that_takes_some_of_a_batch_is_not_down() {
+        let one_of_its_own = |parcel: &Parcel| match parcel.event.event_type() {
+            "A" => Ok(()),
+            _ => Err(Refusal::transient("no queue for it")),
+        };
+        let mut scene = Scene::new(one_of_its_own, Ledger::in_memory());
+        for (event_type, is_shut) in [("A", false), ("B", true)] {
+            // The rest are as many as would shut the gate.
+            let bad = (0..15).map(|n| format!(r#"{{"EventType":"B","BEvent":{{"N":{n}}}}}"#));
+            let first = format!(r#"{{"EventType":"{event_type}","C":{{}}}}"#);
+            let batch = [first].into_iter().chain(bad);
+            scene.lane.deliver(batch.map(|content| scene.job("queue", &content)).collect()).await;
+            scene.sink.gate.add_permits(1);
+            for _ in 0..16 {
+                scene.verdict().await;
+            }
+            assert_eq!(scene.lane.progress.vitals().is_shut, is_shut, "with one of {event_type}");
+        }
+        assert_eq!(scene.calls(), 2);
     }
 }

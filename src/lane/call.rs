@@ -55,6 +55,11 @@ impl Ending {
         matches!(self, Self::Delivered { .. })
     }
 
+    /// Whether the sink was there and did what it is for: it has the event, or does not want it.
+    pub(super) fn shows_that_the_sink_works(&self) -> bool {
+        matches!(self, Self::Delivered { .. } | Self::Refused { .. })
+    }
+
     /// Whether the event is settled, and the ledger says so.
     pub(super) fn is_noted(&self) -> bool {
         match self {

@@ -204,8 +204,12 @@ impl Worker {
         self.report.called(now - started);
         let delivered = endings.iter().filter(|ending| ending.is_delivered()).count();
         if delivered > 0 {
-            self.gate.success();
             self.report.delivered(delivered, now - started);
+        }
+        // What a call lacks is the trouble of its events, as long as the sink takes, or judges, others.
+        let works = endings.iter().any(Ending::shows_that_the_sink_works);
+        if works {
+            self.gate.success();
         }
         for (mut job, ending) in jobs.into_iter().zip(endings) {
             self.known.finish(&job);
@@ -218,18 +222,20 @@ impl Worker {
                     job.settle(Verdict::Delivered);
                 }
                 Ending::Failed { reason, retry_after } => {
-                    self.gate.failure(now);
+                    if !works {
+                        self.gate.failure(now);
+                    }
                     self.retry(job, reason, retry_after, now);
                 }
                 Ending::GivenUp { reason } => {
-                    self.gate.failure(now);
+                    if !works {
+                        self.gate.failure(now);
+                    }
                     self.report.given_up(&job, &reason);
                     job.failure = Some(reason);
                     job.settle(Verdict::Dead);
                 }
                 Ending::Refused { reason, kept } => {
-                    // The receiver works; it is the event that it does not want.
-                    self.gate.success();
                     self.report.refused(&job, &reason, kept);
                     job.failure = Some(reason);
                     job.settle(if kept { Verdict::Dead } else { Verdict::Refused });
