@@ -50,16 +50,21 @@ impl Call<'_> {
             sent.push(self.send(&channel, parcel).await);
         }
         let mut said = Vec::with_capacity(batch.len());
+        let mut sure = batch.len();
         for sent in sent {
-            said.push(match sent {
+            let confirmed = match sent {
                 Ok(confirm) => self.confirmed(confirm).await,
-                Err(fault) => Err(fault),
-            });
+                Err(fault) => Some(Err(fault)),
+            };
+            if confirmed.is_none() {
+                sure = sure.min(said.len());
+            }
+            said.push(confirmed.unwrap_or_else(|| Err(self.late())));
         }
         if said.iter().all(Result::is_ok) {
             self.session.put_back(channel);
         }
-        self.judge(batch, said)
+        self.judge(batch, said, sure)
     }
 
     async fn send(&self, channel: &Channel, parcel: &Parcel) -> Result<PublisherConfirm, Fault> {
@@ -83,35 +88,35 @@ impl Call<'_> {
         }
     }
 
-    async fn confirmed(&self, confirm: PublisherConfirm) -> Result<Confirmation, Fault> {
-        match tokio::time::timeout_at(self.until, confirm).await {
-            Ok(Ok(confirmation)) => Ok(confirmation),
-            Ok(Err(error)) => Err(self.broken(&error)),
-            Err(_) => Err(self.late()),
-        }
+    /// The broker's word; none if it does not come in time.
+    async fn confirmed(&self, confirm: PublisherConfirm) -> Option<Result<Confirmation, Fault>> {
+        let confirmed = tokio::time::timeout_at(self.until, confirm).await.ok()?;
+        Some(confirmed.map_err(|error| self.broken(&error)))
     }
 
     /// What the confirmations mean. The client hands a returned message out with the next confirmation
-    /// that it sees, whichever message that is for; so each is looked up by its id.
+    /// that it sees, whichever message that is for; so each is looked up by its id. Behind the `sure`
+    /// ones it may have gone out with a confirmation that was no longer waited for.
     fn judge(
         &self,
         batch: &[&Parcel],
         said: Vec<Result<Confirmation, Fault>>,
+        sure: usize,
     ) -> Vec<Result<(), Fault>> {
         let is_whole = said.iter().all(Result::is_ok);
         let returned: HashSet<String> = said.iter().flatten().filter_map(returned_id).collect();
-        let outcomes = batch.iter().zip(said).map(|(parcel, said)| {
+        let outcomes = batch.iter().zip(said).enumerate().map(|(at, (parcel, said))| {
             let confirmation = said?;
             let id = parcel.event.id();
             if returned.contains(&id.to_string()) {
                 return Err(self.unroutable(parcel));
             }
             match confirmation {
-                Confirmation::Ack(None) => Ok(()),
+                Confirmation::Ack(None) if at < sure => Ok(()),
                 // What was returned with this one says nothing of it; but unless all are heard of,
                 // its own return may not have come to light.
                 Confirmation::Ack(Some(_)) if is_whole => Ok(()),
-                Confirmation::Ack(Some(_)) => Err(self.late()),
+                Confirmation::Ack(_) => Err(self.late()),
                 Confirmation::Nack(_) => Err(self.nacked(parcel)),
                 Confirmation::NotRequested => Err(self.unconfirmed(id)),
             }
