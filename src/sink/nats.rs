@@ -107,14 +107,19 @@ impl Nats {
     }
 
     /// Waits for the stream's word on a message.
-    async fn acknowledged(&self, session: &Session, sent: Sent, until: Instant) -> Outcome {
+    async fn acknowledged(&self, session: &Arc<Session>, sent: Sent, until: Instant) -> Outcome {
         let Sent { subject, ack } = sent;
         let acknowledged = tokio::select! {
             // What has arrived counts, also when the connection is gone since.
             biased;
             acknowledged = ack.into_future() => acknowledged,
             () = session.gone.cancelled() => return Err(self.lost()),
-            denial = session.denied(&subject) => return Err(self.denied(&denial)),
+            denial = session.denied(&subject) => {
+                // Rights are granted without a new connection, but the client takes its one
+                // subscription for answers on one alone, and remembers what was denied there.
+                self.link.retire(session);
+                return Err(self.denied(&denial));
+            }
             () = tokio::time::sleep_until(until) => return Err(self.late(&subject)),
         };
         acknowledged.map(drop).map_err(|error| self.refusal(&error, &subject))

@@ -30,16 +30,26 @@ impl Nats {
     pub async fn with(lines: &str) -> Option<Self> {
         program("nats-server", &["/usr/sbin"], "nats-server")?;
         let dir = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let store = dir.path().join("store");
+        let mut nats = Self { dir, port: free_port(), server: None };
+        nats.configure(lines);
+        nats.up().await;
+        Some(nats)
+    }
+
+    fn configure(&self, lines: &str) {
+        let (port, store) = (self.port, self.dir.path().join("store"));
         let config = format!(
             "listen: \"127.0.0.1:{port}\"\njetstream {{ store_dir: {store:?} }}\n\
              max_payload: {MAX_PAYLOAD}\n{lines}\n"
         );
-        fs::write(dir.path().join("nats.conf"), config).unwrap();
-        let mut nats = Self { dir, port, server: None };
-        nats.up().await;
-        Some(nats)
+        fs::write(self.dir.path().join("nats.conf"), config).unwrap();
+    }
+
+    /// Puts other lines in force, without a restart.
+    pub async fn reload_with(&mut self, lines: &str) {
+        self.configure(lines);
+        self.signal("HUP");
+        self.server.as_mut().unwrap().says("Reloaded server configuration").await;
     }
 
     pub fn port(&self) -> u16 {

@@ -133,6 +133,29 @@ async fn who_may_not_hear_of_acknowledgements_is_told() {
 }
 
 #[tokio::test]
+async fn a_right_that_is_granted_is_used_without_a_restart() {
+    for denied in ["publish { deny: [\"vod.>\"] }", "subscribe { deny: [\"_INBOX.>\"] }"] {
+        let lines = |permissions: &str| {
+            format!(
+                "authorization {{ users [ {{ user: reader }}, {{ user: relay, password: hunter2 \
+                 {permissions} }} ] }}\nno_auth_user: reader"
+            )
+        };
+        let permissions = format!(", permissions {{ {denied} }}");
+        let Some(mut nats) = Nats::with(&lines(&permissions)).await else { return };
+        nats.make_stream("vod.>", json!({ "allow_direct": true })).await;
+        let sink = sink(&nats, "user = \"relay\"\npassword = \"hunter2\"");
+        for _ in 0..2 {
+            let reason = transient(deliver(&*sink, parcel(1)).await);
+            assert!(reason.contains("refuses it"), "{denied}: {reason}");
+        }
+        nats.reload_with(&lines("")).await;
+        assert_eq!(deliver(&*sink, parcel(1)).await, Ok(()), "{denied}");
+        assert_eq!(nats.messages().await.len(), 1, "{denied}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_is_shown_and_a_wrong_one_is_refused() {
     let Some(nats) = Nats::with("authorization { token: hunter2 }").await else { return };
     let right = transient(deliver(&*sink(&nats, "token = \"hunter2\""), parcel(1)).await);
