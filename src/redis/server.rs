@@ -90,7 +90,6 @@ impl Server {
     ) -> Result<Vec<Result<Value, Failure>>, Failure> {
         let link = self.link(until).await?;
         let left = until.saturating_duration_since(time::now());
-        let mut broken = false;
         let mut answers = Vec::with_capacity(commands.len());
         let asked = commands.iter().map(|command| {
             let mut connection = link.connection.clone();
@@ -103,18 +102,11 @@ impl Server {
             answers.push(match answer {
                 Ok(Ok(Value::ServerError(error))) => Err(self.answered(&error)),
                 Ok(Ok(value)) => Ok(value),
-                Ok(Err(error)) => {
-                    let failure = self.failure(error);
-                    broken |= matches!(failure, Failure::Unreachable(_));
-                    Err(failure)
-                }
-                Err(_) => {
-                    broken = true;
-                    Err(self.silent(left))
-                }
+                Ok(Err(error)) => Err(self.failure(error)),
+                Err(_) => Err(self.silent(left)),
             });
         }
-        if broken {
+        if answers.iter().any(|answer| answer.as_ref().is_err_and(wants_another_connection)) {
             self.cut(&link).await;
         }
         Ok(answers)
@@ -138,7 +130,7 @@ impl Server {
             Ok(Err(error)) => self.failure(error),
             Err(_) => self.silent(left),
         };
-        if matches!(failure, Failure::Unreachable(_)) {
+        if wants_another_connection(&failure) {
             self.cut(&link).await;
         }
         Err(failure)
@@ -219,19 +211,16 @@ impl Server {
     }
 
     fn failure(&self, error: RedisError) -> Failure {
-        let is_refusal = error.kind() == ErrorKind::AuthenticationFailed;
-        match (is_refusal, error.code().map(str::to_owned)) {
-            (true, _) => {
-                let said = error.detail().unwrap_or_default().to_owned();
-                self.refused(&said)
-            }
-            (false, Some(code)) => {
-                let text = error.detail().unwrap_or_default().to_owned();
-                self.told(&code, &text)
-            }
-            (false, None) => match error.clone().into_server_errors() {
-                Some(errors) if !errors.is_empty() => self.answered(&errors[0].1),
-                _ => Failure::Unreachable(format!("{}: {error}", self.address)),
+        if error.kind() == ErrorKind::AuthenticationFailed {
+            return self.refused(error.detail().unwrap_or_default());
+        }
+        // Of a transaction that is aborted it is the commands' own errors that say why.
+        let answers = error.clone().into_server_errors();
+        match answers.as_deref().and_then(<[_]>::first) {
+            Some((_, answer)) => self.answered(answer),
+            None => match error.code() {
+                Some(code) => self.told(code, error.detail().unwrap_or_default()),
+                None => Failure::Unreachable(format!("{}: {error}", self.address)),
             },
         }
     }
@@ -259,6 +248,18 @@ impl Server {
             (None, None) => "calls without a password".to_owned(),
         };
         Failure::Refused(format!("{} refuses {who}: {}", self.address, shown(said)))
+    }
+}
+
+/// Whether to connect anew after a failure: the connection broke, or who is at its other end is not, or
+/// not yet, who takes what is written. The server's name may lead to another one by now.
+fn wants_another_connection(failure: &Failure) -> bool {
+    match failure {
+        Failure::Unreachable(_) => true,
+        Failure::Answered { code, .. } => {
+            matches!(code.as_str(), "READONLY" | "LOADING" | "MASTERDOWN" | "CLUSTERDOWN")
+        }
+        Failure::Refused(_) => false,
     }
 }
 

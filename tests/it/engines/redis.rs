@@ -73,6 +73,15 @@ impl Redis {
         entries.into_iter().map(fields).collect()
     }
 
+    /// The ids of the connections whose last command is this one.
+    pub fn connections_after(&self, command: &str) -> Vec<String> {
+        let list = self.cli(&["CLIENT", "LIST"]);
+        let command = format!(" cmd={command} ");
+        let connections = list.lines().filter(|line| line.contains(&command));
+        let ids = connections.filter_map(|line| line.strip_prefix("id=")?.split(' ').next());
+        ids.map(str::to_owned).collect()
+    }
+
     /// Whether as many replicas follow it.
     pub async fn is_followed_by(&self, replicas: usize) {
         let line = format!("connected_slaves:{replicas}");

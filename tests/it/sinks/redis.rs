@@ -5,9 +5,10 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use tokio::net::TcpListener;
 use vod_relay::event::Event;
 use vod_relay::format::Format;
-use vod_relay::redis::Address;
+use vod_relay::redis::{Address, Server};
 use vod_relay::sink::redis::Config;
 use vod_relay::sink::{Kind, Limits, Outcome, Parcel, Sink};
+use vod_relay::time;
 use vod_relay::tls::Files;
 
 use super::{DEADLINE, deliver, open, parcel, parcel_of, permanent, transient};
@@ -85,6 +86,42 @@ async fn as_many_replicas_as_wanted_must_have_it() {
     assert!(reason.contains("READONLY") && reason.contains("name the primary"), "{reason}");
     let probed = format!("{:?}", Kind::new(of_replica).probe().await);
     assert!(probed.contains("Failing") && probed.contains("is a replica"), "{probed}");
+}
+
+/// A name may lead to another server by now; the old one keeps its connections.
+#[tokio::test]
+async fn a_server_that_is_no_primary_any_more_is_connected_to_anew() {
+    let Some(redis) = Redis::with(&[]).await else { return };
+    let sink = open(Kind::new(config(&redis.url())));
+    deliver(&*sink, parcel(1)).await.unwrap();
+    let before = redis.connections_after("xadd");
+    redis.cli(&["REPLICAOF", "127.0.0.1", "1"]);
+    let reason = transient(deliver(&*sink, parcel(2)).await);
+    assert!(reason.contains("READONLY"), "{reason}");
+    redis.cli(&["REPLICAOF", "NO", "ONE"]);
+    deliver(&*sink, parcel(2)).await.unwrap();
+    let after = redis.connections_after("xadd");
+    assert_eq!((before.len(), after.len()), (1, 1), "{before:?} {after:?}");
+    assert_ne!(before, after);
+}
+
+#[tokio::test]
+async fn a_transaction_on_what_is_no_primary_any_more_connects_anew() {
+    let Some(redis) = Redis::with(&[]).await else { return };
+    let server = Server::new(config(&redis.url()).address, Files::default()).unwrap();
+    let mut note = ::redis::pipe();
+    note.atomic().hset("notes", "app", "delivered");
+    let until = || time::now() + DEADLINE;
+    server.transact(&note, until()).await.unwrap();
+    let before = redis.connections_after("exec");
+    redis.cli(&["REPLICAOF", "127.0.0.1", "1"]);
+    let failure = server.transact(&note, until()).await.unwrap_err().to_string();
+    assert!(failure.contains("READONLY"), "{failure}");
+    redis.cli(&["REPLICAOF", "NO", "ONE"]);
+    server.transact(&note, until()).await.unwrap();
+    let after = redis.connections_after("exec");
+    assert_eq!((before.len(), after.len()), (1, 1), "{before:?} {after:?}");
+    assert_ne!(before, after);
 }
 
 #[tokio::test]
