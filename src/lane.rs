@@ -12,6 +12,7 @@ mod known;
 mod queue;
 mod ramp;
 mod report;
+mod tally;
 mod worker;
 
 use std::sync::Arc;
@@ -67,6 +68,10 @@ pub struct Holding {
     pub events: usize,
     /// Whether none of them waits for its turn, so that the sink could take more of the source.
     pub wants_more: bool,
+    /// How many of its leased events have come here so far.
+    pub came: u64,
+    /// How many events the sink has taken so far, of all sources.
+    pub delivered: usize,
 }
 
 #[derive(Debug)]

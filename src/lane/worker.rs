@@ -16,7 +16,8 @@ use super::known::Known;
 use super::queue::Queue;
 use super::ramp;
 use super::report::Report;
-use super::{Holding, Order, Parts};
+use super::tally::Tally;
+use super::{Order, Parts};
 use crate::application::Applications;
 use crate::flight::Verdict;
 use crate::ledger::Ledger;
@@ -38,6 +39,7 @@ pub(super) struct Worker {
     calls: JoinSet<Vec<Ending>>,
     /// What each call carries, kept here so that a panic in the sink loses nothing.
     underway: HashMap<Id, (Vec<Job>, Instant)>,
+    tally: Tally,
     report: Report,
     closing: CancellationToken,
     gone: CancellationToken,
@@ -65,6 +67,7 @@ impl Worker {
             share,
             calls: JoinSet::new(),
             underway: HashMap::new(),
+            tally: Tally::default(),
             closing,
             gone,
         }
@@ -99,11 +102,15 @@ impl Worker {
 
     fn take(&mut self, order: Order) {
         match order {
-            Order::Deliver(jobs) => jobs.into_iter().for_each(|job| self.queue.push(job)),
+            Order::Deliver(jobs) => jobs.into_iter().for_each(|job| {
+                self.tally.came(&job);
+                self.queue.push(job);
+            }),
             Order::Look { source, answer } => {
                 let events = self.queue.count(&source) + self.underway_of(&source);
+                let wants_more = !self.queue.has_ready(&source);
                 // Whoever asked may have stopped waiting.
-                let _ = answer.send(Holding { events, wants_more: !self.queue.has_ready(&source) });
+                let _ = answer.send(self.tally.holding(&source, events, wants_more));
             }
             Order::Shed { source, keep } => {
                 let underway = self.underway_of(&source);
@@ -204,6 +211,7 @@ impl Worker {
         self.report.called(now - started);
         let delivered = endings.iter().filter(|ending| ending.is_delivered()).count();
         if delivered > 0 {
+            self.tally.delivered += delivered;
             self.report.delivered(delivered, now - started);
         }
         // What a call lacks is the trouble of its events, as long as the sink takes, or judges, others.

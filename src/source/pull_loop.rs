@@ -12,10 +12,9 @@ use super::contract::{End, News, Parts, Pulling};
 use super::once::Once;
 use super::pace::Pace;
 use super::push_mode;
-use super::room::{self, PATIENCE};
+use super::room::{PATIENCE, Room};
 use crate::crash;
 use crate::exit;
-use crate::fanout;
 use crate::flight::InFlight;
 use crate::progress::Progress;
 use crate::quiet::Quiet;
@@ -38,7 +37,6 @@ type Pull = (Result<Answer, CallError>, OwnedSemaphorePermit, Instant);
 pub(super) struct PullLoop {
     client: Arc<Client>,
     in_flight: Arc<InFlight>,
-    fanout: fanout::Shared,
     spool: Option<Arc<Spool>>,
     answers: Answers,
     pace: Pace,
@@ -50,6 +48,7 @@ pub(super) struct PullLoop {
     retire: CancellationToken,
     /// Since when there is no room for another pull.
     crowded_since: Option<Instant>,
+    room: Room,
     live: bool,
     /// Whether it was asked if VOD sends the events somewhere else.
     checked_mode: bool,
@@ -64,8 +63,8 @@ impl PullLoop {
         Self {
             client,
             answers: Answers::new(&parts, lease),
+            room: Room::new(&parts),
             in_flight: parts.in_flight,
-            fanout: parts.fanout,
             spool: parts.spool,
             pace: Pace::new(pulls_max, once, now),
             pulls: JoinSet::new(),
@@ -289,7 +288,7 @@ impl PullLoop {
         let now = time::now();
         self.crowded_since = Some(now);
         self.progress().pulse().paused("there is no room for more events in flight", now);
-        room::shed(&self.in_flight, &self.fanout).await;
+        self.room.shed(now).await;
     }
 
     async fn tell(&self, news: News) {

@@ -4,7 +4,7 @@
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -20,43 +20,38 @@ use super::seats::Taken;
 use super::signature;
 use crate::config::CallbackConfig;
 use crate::event::Event;
-use crate::fanout;
 use crate::flight::{Awaited, Claim, InFlight, Lease, Reply};
 use crate::source::contract::Parts;
 use crate::source::conversion::Conversion;
 use crate::source::intake::Intake;
-use crate::source::room::{self, PATIENCE};
+use crate::source::room::{PATIENCE, Room};
 use crate::spool::Spool;
-use crate::time::{self, Instant};
+use crate::time;
 
 /// Judges the requests to one source, and has their events taken in.
 #[derive(Debug)]
 pub(super) struct Desk {
     config: CallbackConfig,
     in_flight: Arc<InFlight>,
-    fanout: fanout::Shared,
     spool: Option<Arc<Spool>>,
     conversion: Conversion,
     intake: Intake,
     /// Events that are being taken in. A client that goes away takes none of them back.
     intakes: TaskTracker,
-    /// When a slow sink was last made to give up what it holds.
-    shed: Mutex<Option<Instant>>,
+    room: Room,
     refusals: Refusals,
 }
 
 impl Desk {
     pub(super) fn new(parts: &Parts, config: CallbackConfig) -> Arc<Self> {
-        let (intakes, shed) = Default::default();
         Arc::new(Self {
             config,
             in_flight: parts.in_flight.clone(),
-            fanout: parts.fanout.clone(),
             spool: parts.spool.clone(),
             conversion: Conversion::new(parts.in_flight.source().clone(), parts.convert),
             intake: Intake::new(parts),
-            intakes,
-            shed,
+            intakes: TaskTracker::new(),
+            room: Room::new(parts),
             refusals: Refusals::new(parts.in_flight.source().clone()),
         })
     }
@@ -243,23 +238,10 @@ impl Desk {
             tokio::select! {
                 place = self.in_flight.reserve(1) => return place,
                 () = tokio::time::sleep(PATIENCE) => {
-                    if self.may_shed() {
-                        room::shed(&self.in_flight, &self.fanout).await;
-                    }
+                    self.room.shed(time::now()).await;
                 }
             }
         }
-    }
-
-    /// Whether nobody else has made room a moment ago.
-    fn may_shed(&self) -> bool {
-        let mut shed = self.shed.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = time::now();
-        let may = shed.is_none_or(|at| at + PATIENCE <= now);
-        if may {
-            *shed = Some(now);
-        }
-        may
     }
 }
 
