@@ -31,6 +31,11 @@ impl Gate {
         self.failures >= FAILURES_TO_SHUT
     }
 
+    /// Whether the last call failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
     /// Whether one more call may start while `underway` calls are on their way.
     pub(super) fn lets_through(&self, now: Instant, underway: usize) -> bool {
         !self.is_shut() || (underway == 0 && self.opens_at.is_none_or(|at| at <= now))

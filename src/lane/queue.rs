@@ -75,10 +75,12 @@ impl Queue {
         }
     }
 
-    /// Takes up to `n` jobs out, the first first.
-    pub(super) fn take(&mut self, n: usize) -> Vec<Job> {
+    /// Takes up to `n` jobs out, the first first, or from anywhere: what a sink cannot take may all
+    /// stand in front.
+    pub(super) fn take(&mut self, n: usize, anywhere: bool) -> Vec<Job> {
         let n = n.min(self.ready.len());
-        self.ready.drain(..n).collect()
+        let start = if anywhere { fastrand::usize(..=self.ready.len() - n) } else { 0 };
+        self.ready.drain(start..start + n).collect()
     }
 
     /// Takes out the jobs whose lease does not last any longer.

@@ -155,7 +155,7 @@ impl Worker {
             && self.gate.lets_through(now, self.calls.len())
             && self.ramp_opens_at(now).is_none()
         {
-            let jobs = self.queue.take(self.limits.batch.min(self.room()));
+            let jobs = self.queue.take(self.limits.batch.min(self.room()), self.gate.is_failing());
             if jobs.is_empty() {
                 return;
             }
@@ -210,8 +210,8 @@ impl Worker {
         let now = time::now();
         self.report.called(now - started);
         let delivered = endings.iter().filter(|ending| ending.is_delivered()).count();
+        self.tally.delivered += delivered;
         if delivered > 0 {
-            self.tally.delivered += delivered;
             self.report.delivered(delivered, now - started);
         }
         // What a call lacks is the trouble of its events, as long as the sink takes, or judges, others.

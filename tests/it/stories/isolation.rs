@@ -169,6 +169,21 @@ async fn an_event_that_nobody_wants_holds_back_no_other() {
 }
 
 #[tokio::test]
+async fn events_that_a_receiver_stumbles_over_hold_back_no_others_behind_them() {
+    // Far more than make a sink count as down.
+    const BAD: u64 = 60;
+    let world = World::with_leases(ENDLESS).await;
+    let bad = world.push(BAD);
+    let bad: Vec<_> = bad.iter().map(ToString::to_string).collect();
+    let good = sorted(&world.push(100));
+    let status = move |id: &String| if bad.contains(id) { 500 } else { 204 };
+    let app = App::answering(move |one| Answer::Status(status(&one.id))).await;
+    let _relay = world.config(&world.lease(), &app.sink("app", NEVER)).start();
+    world.until_confirmed(100).await;
+    assert_eq!(sorted(&world.vod.state().confirmed_ids), good);
+}
+
+#[tokio::test]
 async fn a_sink_that_is_down_is_spared_and_gets_everything_when_it_is_up() {
     let world = World::with_leases(LEASE).await;
     let ids = world.push(100);
