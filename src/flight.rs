@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::OwnedSemaphorePermit;
 
 pub use self::in_flight::{InFlight, Parts};
-pub use self::lease::{Awaited, Claim, Lease, Reply};
+pub use self::lease::{Awaited, Claim, Lease, Reply, SharedHandle};
 use crate::event::{Event, EventId};
 use crate::time::{self, Instant};
 

@@ -171,6 +171,14 @@ impl Progress {
         });
     }
 
+    /// A delivered event has the same handle as others, which are not safe yet: those are what is
+    /// unsettled.
+    pub fn shares_its_confirm(&self, event: EventId) {
+        self.with_unsettled(|unsettled| {
+            unsettled.left.remove(&event);
+        });
+    }
+
     /// A handle of a delivered event was not confirmed: refused, or no answer until its lease ended.
     pub fn unconfirmed(&self, event: EventId, lease_over: Instant, refused: bool) {
         add_to(&self.metrics.refused_confirms, usize::from(refused));

@@ -128,6 +128,13 @@ impl InFlight {
 
     /// Confirms an event that all its sinks have.
     pub fn confirm(&self, delivered: Delivered) {
+        let Delivered { id, leases, place } = delivered;
+        let leases: Vec<_> = leases.into_iter().filter_map(Lease::safe).collect();
+        if leases.is_empty() {
+            self.progress.shares_its_confirm(id);
+            return;
+        }
+        let delivered = Delivered { id, leases, place };
         // There is room for every event in flight, so this fails only when the confirming stage is
         // gone: the relay was told to end at once.
         if let Err(error) = self.confirms.try_send(delivered) {

@@ -1,6 +1,7 @@
 //! What an event in the air is held by, and what ends that.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
@@ -23,8 +24,42 @@ pub struct Lease {
 pub enum Claim {
     /// The handle of a pulled event confirms it while its lease lasts.
     Handle(Handle),
+    /// VOD gave several events of one answer the same handle, which confirms them all.
+    Shared(SharedHandle),
     /// A posted event waits for an answer.
     Reply(Reply),
+}
+
+/// A handle that confirms several events, so it may be used only when the last of them is safe.
+#[derive(Debug, Clone)]
+pub struct SharedHandle {
+    handle: Handle,
+    /// How many of the events are not safe yet.
+    open: Arc<AtomicUsize>,
+}
+
+impl SharedHandle {
+    /// A handle of so many events.
+    pub fn new(handle: Handle, events: usize) -> Self {
+        Self { handle, open: Arc::new(AtomicUsize::new(events)) }
+    }
+
+    /// One more of its events is safe: the handle, if that was the last.
+    fn safe(&self) -> Option<Handle> {
+        (self.open.fetch_sub(1, Ordering::Relaxed) == 1).then(|| self.handle.clone())
+    }
+}
+
+impl Lease {
+    /// The event is safe. The lease with which VOD may be told so now; none if its handle has to wait
+    /// for other events.
+    pub(super) fn safe(self) -> Option<Self> {
+        let claim = match self.claim {
+            Claim::Shared(shared) => Claim::Handle(shared.safe()?),
+            claim => claim,
+        };
+        Some(Self { claim, ..self })
+    }
 }
 
 /// The answer that a posted event waits for. When every copy of it is dropped without a word, the

@@ -150,7 +150,7 @@ impl Intake {
             Err(error) => {
                 leases.iter().for_each(|(id, _, _)| progress.left(*id));
                 let is_pulled =
-                    |(_, lease, _): &(_, Lease, _)| matches!(lease.claim, Claim::Handle(_));
+                    |(_, lease, _): &(_, Lease, _)| !matches!(lease.claim, Claim::Reply(_));
                 let pauses = if leases.iter().any(is_pulled) { ", and pulling pauses" } else { "" };
                 if let Some(left_out) = self.unspooled.ask() {
                     tracing::error!(
@@ -235,7 +235,9 @@ impl Intake {
                 self.in_flight.progress().left(id);
                 if self.is_new(shown(event.event_type())) {
                     let then = match &lease.claim {
-                        Claim::Handle(_) => "so it is not confirmed and comes again for 4 days",
+                        Claim::Handle(_) | Claim::Shared(_) => {
+                            "so it is not confirmed and comes again for 4 days"
+                        }
                         Claim::Reply(_) => "so VOD is answered 503",
                     };
                     tracing::warn!(

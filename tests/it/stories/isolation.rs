@@ -175,7 +175,7 @@ async fn events_that_a_receiver_stumbles_over_hold_back_no_others_behind_them() 
     let world = World::with_leases(ENDLESS).await;
     let bad = world.push(BAD);
     let bad: Vec<_> = bad.iter().map(ToString::to_string).collect();
-    let good = sorted(&world.push(100));
+    let good = sorted(world.push(100));
     let status = move |id: &String| if bad.contains(id) { 500 } else { 204 };
     let app = App::answering(move |one| Answer::Status(status(&one.id))).await;
     let _relay = world.config(&world.lease(), &app.sink("app", NEVER)).start();

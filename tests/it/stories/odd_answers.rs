@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use vod_relay::emulator::{Account, sample};
 use vod_relay::time::{self, Instant};
 
-use crate::world::{App, Relay, World, eventually, source_of};
+use crate::world::{Answer, App, Relay, World, eventually, source_of};
 
 #[tokio::test]
 async fn an_element_that_is_no_event_spoils_no_other() {
@@ -34,6 +34,31 @@ async fn an_element_that_is_no_event_spoils_no_other() {
     assert_eq!(bodies(&app), sorted([sample(0), sample(2), sample(4)]));
     assert_eq!(vod.confirmed(), ["8078360634045903972", "h-0", "h-4"]);
     assert!(ended.stderr.contains("cannot be relayed"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_handle_of_several_events_is_confirmed_with_the_last() {
+    let world = World::new().await;
+    let elements: Vec<_> = ["h", "one", "h", "h"]
+        .iter()
+        .enumerate()
+        .map(|(n, handle)| with_handle(&format!("{handle:?}"), &sample(n as u64 % 3)))
+        .collect();
+    let vod = Vod::giving(events(&elements)).await;
+    let app = App::answering(|one| match one.body == sample(2).as_bytes() {
+        true => Answer::Held,
+        false => Answer::Status(204),
+    });
+    let app = app.await;
+    let relay = vod.relay(&world, "", &app.sink("app", "")).start();
+    app.until_received(3).await;
+    vod.until_called("ConfirmEvents", 1).await;
+    // The last pull was answered after the others were safe.
+    vod.until_called("PullEvents", vod.calls("PullEvents").len() + 2).await;
+    assert_eq!(vod.confirmed(), ["one"], "one of its events is not safe");
+    app.open_gate();
+    eventually("the other", || (vod.confirmed() == ["h", "one"]).then_some(())).await;
+    assert!(relay.stderr.so_far().contains("several events the same handle"));
 }
 
 #[tokio::test]
