@@ -74,7 +74,7 @@ pub struct Fields {
 }
 
 /// Why an element of an `EventSet` is not an event that can be relayed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
     /// It is no JSON object.
     #[error("it is not a JSON object")]
@@ -85,6 +85,9 @@ pub enum EventError {
     /// Its text holds bytes that are no UTF-8.
     #[error("its text is not UTF-8")]
     NotUtf8,
+    /// It is no JSON at all; where and why.
+    #[error("it is not well-formed JSON: {0}")]
+    NotWellFormed(Box<str>),
 }
 
 impl Event {

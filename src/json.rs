@@ -5,6 +5,7 @@
 //! for byte as VOD wrote it, with nothing but its handle cut out. On text that is not well-formed
 //! nothing panics; the walk just ends early.
 
+mod element;
 mod outline;
 mod pass;
 mod scan;
@@ -12,6 +13,7 @@ mod scan;
 use std::borrow::Cow;
 use std::ops::Range;
 
+pub use self::element::element_end;
 pub use self::outline::{Field, Node, Outline, Places, Value};
 use self::scan::string_end;
 

@@ -5,6 +5,7 @@ pub mod client;
 pub mod credential;
 pub mod error;
 mod limiter;
+mod salvage;
 mod skew;
 pub mod tc3;
 mod wire;

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::error::{CallError, Class};
+use super::salvage::{self, Broken, Salvage};
 use crate::event::{Event, EventError, Handle};
 use crate::json::{self, Outline, Places, Value};
 
@@ -110,6 +110,8 @@ pub(super) struct Content {
     /// Whether it was not UTF-8 and bad bytes were replaced: the events that they stand in are
     /// unreadable, the others are as VOD sent them.
     lossy: bool,
+    /// The elements of its events that were not well-formed. A null stands for each.
+    broken: Broken,
     request_id: Option<String>,
 }
 
@@ -128,11 +130,12 @@ impl Content {
             let message = format!("the answer is no API answer: {problem}");
             CallError::without_answer(action, Class::Transient, message)
         };
-        let Some(places) = Places::of(&text) else {
-            // What is wrong with it is better told by who does nothing else.
-            let problem = serde_json::from_str::<IgnoredAny>(&text).err();
-            let problem = problem.map(|error| error.to_string());
-            return Err(undecodable(problem.as_deref().unwrap_or("it is not JSON")));
+        let (text, places, broken) = match Places::of(&text) {
+            Some(places) => (text, places, Broken::new()),
+            None => match Salvage::of(&text) {
+                Some(Salvage { text, places, broken }) => (text, places, broken),
+                None => return Err(undecodable(&salvage::mistake(&text))),
+            },
         };
         let outline = Outline::with(&text, places);
         let root = outline.root();
@@ -157,13 +160,13 @@ impl Content {
             return Err(api_error(action, code, text_of(error, "Message"), request_id));
         }
         let places = outline.into_places();
-        Ok(Self { text, places, lossy, request_id })
+        Ok(Self { text, places, lossy, broken, request_id })
     }
 
     /// What stands for an answer that there is nothing to pull, which VOD also says by an error.
     pub(super) fn nothing(request_id: Option<String>) -> Self {
         let (text, places) = ("{}".to_owned(), Places::default());
-        Self { text, places, lossy: false, request_id }
+        Self { text, places, lossy: false, broken: Broken::new(), request_id }
     }
 
     /// The content as a type.
@@ -178,7 +181,7 @@ impl Content {
 
     /// The content as pulled events.
     pub(super) fn pulled(self) -> Result<Pulled, CallError> {
-        let Self { text, places, lossy, request_id } = self;
+        let Self { text, places, lossy, broken, request_id } = self;
         let answer = Outline::with(&text, places);
         let set = match answer.root().member("Response") {
             Some(response) => only(response, "EventSet")
@@ -189,7 +192,12 @@ impl Content {
             return Err(undecodable(PULL_EVENTS, request_id, &"EventSet is not an array"));
         }
         let (mut events, mut unreadable) = (Vec::with_capacity(EVENTS_MAX), Vec::new());
-        for element in set.into_iter().flat_map(|set| set.elements()) {
+        let mut broken = broken.into_iter().peekable();
+        for (number, element) in set.into_iter().flat_map(|set| set.elements()).enumerate() {
+            if let Some((_, mistake)) = broken.next_if(|(broken, _)| *broken == number) {
+                unreadable.push(EventError::NotWellFormed(mistake));
+                continue;
+            }
             if lossy && element.text().contains(char::REPLACEMENT_CHARACTER) {
                 unreadable.push(EventError::NotUtf8);
                 continue;

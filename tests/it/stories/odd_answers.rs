@@ -62,6 +62,25 @@ async fn a_handle_of_several_events_is_confirmed_with_the_last() {
 }
 
 #[tokio::test]
+async fn an_element_that_is_no_json_spoils_no_other() {
+    let world = World::new().await;
+    let elements = [
+        with_handle("\"h-0\"", &sample(0)),
+        with_handle("\"h-1\"", "{\"EventType\":\"X\",\"X\":{\"Name\":\"a\tb\nc\"}}"),
+        with_handle("\"h-2\"", &sample(2)),
+        with_handle("\"h-3\"", "{\"EventType\":\"X\",\"X\":{\"Size\":01}}"),
+        with_handle("\"h-4\"", &sample(4)),
+    ];
+    let vod = Vod::giving(events(&elements)).await;
+    let app = App::new().await;
+    let ended = vod.relay(&world, "", &app.sink("app", "")).once().await;
+    assert_eq!(ended.code, Some(75), "some are left: {ended:?}");
+    assert_eq!(bodies(&app), sorted([sample(0), sample(2), sample(4)]));
+    assert_eq!(vod.confirmed(), ["h-0", "h-2", "h-4"]);
+    assert!(ended.stderr.contains("it is not well-formed JSON: control character"), "{ended:?}");
+}
+
+#[tokio::test]
 async fn more_events_than_documented_are_taken() {
     let world = World::new().await;
     let elements: Vec<_> =
