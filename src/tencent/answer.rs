@@ -8,6 +8,7 @@ use super::error::{CallError, Class};
 use super::salvage::{self, Broken, Salvage};
 use crate::event::{Event, EventError, Handle};
 use crate::json::{self, Outline, Places, Value};
+use crate::quiet;
 
 /// How many events an answer of VOD's has at most.
 const EVENTS_MAX: usize = 16;
@@ -146,7 +147,10 @@ impl Content {
         let Some(response) = only(root, "Response").map_err(&undecodable)? else {
             // An old form of error that the API's gateway still knows.
             return Err(match text_of(root, "codeDesc") {
-                Some(code) => api_error(action, code, text_of(root, "message"), None),
+                Some(code) => {
+                    let message = text_of(root, "message").unwrap_or_default();
+                    CallError::answered(action, &code, &message, None)
+                }
                 None => undecodable("it has no Response"),
             });
         };
@@ -154,10 +158,11 @@ impl Content {
         if [Some(response), error].into_iter().flatten().any(|value| value.first() != Some(b'{')) {
             return Err(undecodable("what is to be an object is none"));
         }
-        let request_id = text_of(response, "RequestId");
+        let request_id = text_of(response, "RequestId").map(|id| quiet::name(&id));
         if let Some(error) = error {
             let code = text_of(error, "Code").unwrap_or_default();
-            return Err(api_error(action, code, text_of(error, "Message"), request_id));
+            let message = text_of(error, "Message").unwrap_or_default();
+            return Err(CallError::answered(action, &code, &message, request_id));
         }
         let places = outline.into_places();
         Ok(Self { text, places, lossy, broken, request_id })
@@ -216,6 +221,8 @@ fn undecodable(
     request_id: Option<String>,
     problem: &dyn std::fmt::Display,
 ) -> CallError {
+    // What is wrong may be told with the value that is.
+    let problem = quiet::said(&problem.to_string());
     let message = format!("the answer cannot be decoded: {problem}");
     CallError { request_id, ..CallError::without_answer(action, Class::Transient, message) }
 }
@@ -234,17 +241,6 @@ pub(super) const PULL_EVENTS: &str = "PullEvents";
 /// Whether the "error" only says that there is nothing to pull.
 pub(super) fn is_empty_queue(error: &CallError) -> bool {
     error.action == PULL_EVENTS && error.code.as_deref() == Some("ResourceNotFound")
-}
-
-fn api_error(
-    action: &'static str,
-    code: String,
-    message: Option<String>,
-    request_id: Option<String>,
-) -> CallError {
-    let class = Class::of_code(&code);
-    let message = message.unwrap_or_default();
-    CallError { code: Some(code), request_id, ..CallError::without_answer(action, class, message) }
 }
 
 #[cfg(test)]
@@ -284,6 +280,43 @@ mod tests {
         assert!(error.to_string().contains("r-1"), "{error}");
         let old = r#"{"code":4000,"message":"old","codeDesc":"InternalError"}"#;
         assert_eq!(pulled(old).unwrap_err().code.as_deref(), Some("InternalError"));
+    }
+
+    #[test]
+    fn what_vod_says_is_one_short_line() {
+        let long = format!("no\\n2026 ERROR forged {}", "x".repeat(20 << 20));
+        let of = |code: &str| {
+            let error = format!(r#""Error":{{"Code":"{code}{long}","Message":"{long}"}}"#);
+            pulled(&format!(r#"{{"Response":{{{error},"RequestId":"{long}"}}}}"#)).unwrap_err()
+        };
+        let old = format!(r#"{{"message":"{long}","codeDesc":"{long}"}}"#);
+        for error in [of("UnauthorizedOperation."), pulled(&old).unwrap_err()] {
+            let told = error.to_string();
+            assert!(told.contains("no 2026 ERROR forged x"), "{told}");
+            assert!(told.len() < 2000 && !told.contains('\n'), "{told}");
+        }
+        assert_eq!(of("UnauthorizedOperation.").class, Class::Credentials);
+        // What is cut or flattened is not taken for a code that it only looks like.
+        assert!(!is_empty_queue(&of("ResourceNotFound")));
+        let body = r#"{"Response":{"Error":{"Code":"ResourceNotFound\n","Message":""}}}"#;
+        assert!(!is_empty_queue(&pulled(body).unwrap_err()));
+    }
+
+    #[test]
+    fn what_is_told_beside_a_bad_element_is_one_short_line() {
+        let id = format!("r\\n{}", "x".repeat(1000));
+        let body = format!(r#"{{"Response":{{"EventSet":[7],"RequestId":"{id}"}}}}"#);
+        let shown = format!("r {}", "x".repeat(126));
+        assert_eq!(pulled(&body).unwrap().request_id, Some(shown));
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_not_told_at_length() {
+        let long = "x".repeat(20 << 20);
+        let body = format!(r#"{{"Response":{{"CountOfEventsToPull":"{long}"}}}}"#);
+        let content = Content::open("DescribeEventsState", body.into()).unwrap();
+        let told = content.read::<EventsState>("DescribeEventsState").unwrap_err().to_string();
+        assert!(told.contains("cannot be decoded") && told.len() < 2000, "{}", told.len());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::credential::CredentialError;
 use crate::exit;
 use crate::metrics::CallOutcome;
+use crate::quiet;
 
 /// What a failure asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +112,19 @@ impl CallError {
     /// A failure without an answer from the API itself.
     pub(super) fn without_answer(action: &'static str, class: Class, message: String) -> Self {
         Self { class, action, code: None, message, request_id: None, retry_after: None, sent: true }
+    }
+
+    /// An error that the API answered with, in its own words, as much of them as a log line shows.
+    pub(super) fn answered(
+        action: &'static str,
+        code: &str,
+        message: &str,
+        request_id: Option<String>,
+    ) -> Self {
+        // Its class is that of the code as it came.
+        let class = Class::of_code(code);
+        let code = Some(quiet::name(code));
+        Self { code, request_id, ..Self::without_answer(action, class, quiet::said(message)) }
     }
 
     /// A call that could not be signed.

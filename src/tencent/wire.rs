@@ -9,6 +9,7 @@ use super::answer::{Content, is_empty_queue};
 use super::error::{CallError, Class};
 use crate::http::{self, ClientError};
 use crate::metrics::CallOutcome;
+use crate::quiet;
 use crate::time::{self, Instant};
 
 /// The most of an answer that is read. Sixteen events of a megabyte each are far beyond what VOD
@@ -92,7 +93,12 @@ impl Wire {
             .await
             .map_err(|error| self.network(action, &error))?;
         if !whole {
-            let message = format!("the answer is longer than {ANSWER_BYTES_MAX} bytes");
+            let message = format!(
+                "the answer is longer than {} MiB and is left unread, since none of VOD's is so \
+                 long; check that the endpoint {} is VOD's, and what proxy stands before it",
+                ANSWER_BYTES_MAX >> 20,
+                http::shown(&self.endpoint)
+            );
             return Err(CallError::without_answer(action, Class::Transient, message));
         }
         let content = self.open(action, bytes, status, &headers);
@@ -114,7 +120,7 @@ impl Wire {
         };
         let from_header = || {
             let value = headers.get("x-tc-requestid")?;
-            Some(value.to_str().ok()?.to_owned())
+            Some(quiet::name(value.to_str().ok()?))
         };
         let request_id = error.request_id.clone().or_else(from_header);
         let retry_after = http::retry_after(headers, time::wall_clock());

@@ -200,7 +200,8 @@ async fn an_answer_without_an_end_is_cut_off() {
     let vod = vod.await;
     let app = App::new().await;
     let relay = vod.relay(&world, "", &app.sink("app", "")).start();
-    relay.says("the answer is longer than").await;
+    relay.says("the answer is longer than 32 MiB and is left unread").await;
+    relay.says(&format!("check that the endpoint {}/ is VOD's", vod.url)).await;
     app.until_received(1).await;
     assert_eq!(relay.stop().await.code, Some(0));
 }
@@ -225,6 +226,22 @@ async fn what_only_a_person_can_mend_ends_a_start_with_its_exit_code() {
             assert!(ended.stderr.contains("the-request-id"), "{code}: {ended:?}");
         }
         assert_eq!(vod.calls("PullEvents").len(), 2, "{code}: one call for each start");
+    }
+}
+
+#[tokio::test]
+async fn what_vod_says_forges_no_line_and_floods_none() {
+    let world = World::new().await;
+    let long = format!("so it is\\nforged {}", "x".repeat(1 << 20));
+    let refusal = format!("\"Code\":\"UnauthorizedOperation.{long}\",\"Message\":\"{long}\"");
+    let body = format!("{{\"Response\":{{\"Error\":{{{refusal}}},\"RequestId\":\"{long}\"}}}}");
+    let vod = Vod::answering(move |_| body.clone().into_response()).await;
+    let app = App::new().await;
+    let ended = vod.relay(&world, "", &app.sink("app", "")).once().await;
+    assert_eq!(ended.code, Some(77), "the code is recognised");
+    assert!(ended.stderr.contains("so it is forged x"), "{ended:?}");
+    for line in ended.stderr.lines() {
+        assert!(!line.starts_with("forged") && line.len() < 4096, "{line}");
     }
 }
 
