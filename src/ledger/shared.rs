@@ -44,8 +44,18 @@ pub(super) struct Shared {
     failures: Quiet,
 }
 
+/// What a call does. A server may do the one and not the other: full, it can still be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Does {
+    Look,
+    Note,
+    Forget,
+}
+
 #[derive(Debug)]
 struct State {
+    /// What failed first, and has to work again before all is well.
+    failing: Option<Does>,
     delays: Delays,
     /// While calls fail, when the next one may be made.
     not_before: Option<Instant>,
@@ -70,12 +80,12 @@ impl Shared {
         settings: &Settings,
         counts: metrics::SharedLedger,
     ) -> Result<Self, Failure> {
-        let (not_before, failing_since, last_error) = (None, None, None);
+        let (failing, not_before, failing_since, last_error) = Default::default();
         let delays = PAUSES.delays();
         Ok(Self {
             backend: settings.open()?,
             kind: settings.kind(),
-            state: Mutex::new(State { delays, not_before, failing_since, last_error }),
+            state: Mutex::new(State { failing, delays, not_before, failing_since, last_error }),
             missed: Mutex::default(),
             counts,
             failures: Quiet::default(),
@@ -88,7 +98,7 @@ impl Shared {
         if events.is_empty() {
             return none();
         }
-        let mut settled = self.ask(|until| self.backend.settled(events, until)).await;
+        let mut settled = self.ask(Does::Look, |until| self.backend.settled(events, until)).await;
         if let Some(settled) = &mut settled {
             settled.resize(events.len(), Vec::new());
         }
@@ -106,7 +116,10 @@ impl Shared {
             let rest = missed.len().saturating_sub(NOTES_MAX);
             missed.drain(rest..).collect()
         };
-        if !notes.is_empty() && self.ask(|until| self.backend.note(&notes, until)).await.is_none() {
+        if notes.is_empty() {
+            return;
+        }
+        if self.ask(Does::Note, |until| self.backend.note(&notes, until)).await.is_none() {
             locked(&self.missed).extend(notes);
         }
     }
@@ -121,7 +134,7 @@ impl Shared {
     /// Removes what is too old to matter, in steps.
     pub(super) async fn forget(&self) {
         for _ in 0..FORGETTING_STEPS {
-            if self.ask(|until| self.backend.forget(until)).await != Some(true) {
+            if self.ask(Does::Forget, |until| self.backend.forget(until)).await != Some(true) {
                 return;
             }
         }
@@ -136,6 +149,7 @@ impl Shared {
     /// Makes one call, unless the server has failed a moment ago.
     async fn ask<T, F: Future<Output = Result<T, Failure>>>(
         &self,
+        does: Does,
         call: impl FnOnce(Instant) -> F,
     ) -> Option<T> {
         if !self.may_ask() {
@@ -145,7 +159,7 @@ impl Shared {
         match call(time::now() + PATIENCE).await {
             Ok(answer) => {
                 self.counts.done.inc();
-                if locked(&self.state).works() {
+                if locked(&self.state).works(does) {
                     tracing::info!("the shared ledger is back");
                 }
                 Some(answer)
@@ -159,7 +173,7 @@ impl Shared {
                          again to another relay may be delivered twice"
                     );
                 }
-                locked(&self.state).fails(failure.text);
+                locked(&self.state).fails(does, failure.text);
                 None
             }
         }
@@ -181,14 +195,19 @@ impl Shared {
 
 impl State {
     /// A call succeeded: whether that is news.
-    fn works(&mut self) -> bool {
+    fn works(&mut self, does: Does) -> bool {
+        if self.failing.is_some_and(|failing| failing != does) {
+            return false;
+        }
+        self.failing = None;
         self.delays.reset();
         self.not_before = None;
         self.failing_since.take().is_some()
     }
 
-    fn fails(&mut self, text: String) {
+    fn fails(&mut self, does: Does, text: String) {
         let (now, wall) = (time::now(), time::wall_clock());
+        self.failing.get_or_insert(does);
         self.failing_since.get_or_insert(wall);
         self.last_error = Some((text, wall));
         self.not_before = Some(now + self.delays.next_delay());
@@ -212,6 +231,7 @@ mod tests {
     #[derive(Debug, Default)]
     struct Fake {
         down: Arc<AtomicBool>,
+        full: Arc<AtomicBool>,
         hangs: bool,
         calls: Arc<AtomicUsize>,
         notes: Arc<Mutex<Vec<Note>>>,
@@ -249,6 +269,9 @@ mod tests {
         ) -> BoxFuture<'a, Result<(), Failure>> {
             Box::pin(async move {
                 self.call(until).await?;
+                if self.full.load(Ordering::SeqCst) {
+                    return Err(Failure { text: "full".to_owned(), is_unreachable: false });
+                }
                 locked(&self.notes).extend_from_slice(notes);
                 Ok(())
             })
@@ -271,6 +294,7 @@ mod tests {
             backend: Box::new(fake),
             kind: "fake",
             state: Mutex::new(State {
+                failing: None,
                 delays: PAUSES.delays(),
                 not_before: None,
                 failing_since: None,
@@ -323,6 +347,29 @@ mod tests {
         let wanted = notes(100..MISSED_MAX + 100);
         assert_eq!(noted.len(), wanted.len());
         assert!(wanted.iter().all(|note| noted.contains(note)));
+        assert_eq!(shared.vitals().failing_since, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_can_only_be_read_is_not_back() {
+        let fake = Fake::default();
+        let full = fake.full.clone();
+        let shared = shared(fake);
+        full.store(true, Ordering::SeqCst);
+        let pause = || tokio::time::advance(PAUSES.longest + PATIENCE);
+        shared.note(notes(0..1)).await;
+        let failing_since = shared.vitals().failing_since;
+        assert!(failing_since.is_some());
+        pause().await;
+        assert_eq!(
+            shared.settled(&[notes(0..1)[0].event]).await,
+            [[Arc::<str>::from("app")]],
+            "it is asked"
+        );
+        assert_eq!(shared.vitals().failing_since, failing_since);
+        full.store(false, Ordering::SeqCst);
+        pause().await;
+        shared.catch_up().await;
         assert_eq!(shared.vitals().failing_since, None);
     }
 
