@@ -212,7 +212,8 @@ impl Server {
 
     fn failure(&self, error: RedisError) -> Failure {
         if error.kind() == ErrorKind::AuthenticationFailed {
-            return self.refused(error.detail().unwrap_or_default());
+            // The client keeps the server's words to itself.
+            return self.refused("authentication failed");
         }
         // Of a transaction that is aborted it is the commands' own errors that say why.
         let answers = error.clone().into_server_errors();

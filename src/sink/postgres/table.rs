@@ -7,7 +7,7 @@ use tokio_postgres::Error;
 use super::Postgres;
 use super::together::all;
 use crate::postgres::{Lent, cause};
-use crate::sink::rows::{Row, Table, Trouble};
+use crate::sink::rows::{Row, Table, Target, Trouble};
 
 /// What begins a transaction: with an end of its own, so that a server that waits for a lock does
 /// not go on after the relay has given up, and with commits that are on disk.
@@ -67,6 +67,14 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Whether a column wants a value that no row of the relay's has.
+    fn is_about_another_column(&self, error: &Error) -> bool {
+        let Target::Table { columns, .. } = &self.sink.config.rows.target else { return false };
+        let missing = error.as_db_error().filter(|error| error.code().code() == NOT_NULL);
+        let column = missing.and_then(|error| error.column());
+        column.is_some_and(|column| columns.iter().all(|(name, _)| name != column))
+    }
+
     fn broken(&mut self, error: &Error) -> Trouble {
         self.is_clean = false;
         let (server, cause) = (self.sink.pool.server(), cause(error));
@@ -87,7 +95,7 @@ impl Table for Session<'_> {
             // Not about a row, whatever its code: another relay may be making the same table.
             Err(other) => return Err(self.broken(&other)),
         }
-        if is_about_the_row(code(&error)) {
+        if is_about_the_row(code(&error)) && !self.is_about_another_column(&error) {
             let (server, cause) = (self.sink.pool.server(), cause(&error));
             return Err(Trouble::Row { at, reason: format!("{server}: refuses the row: {cause}") });
         }
@@ -105,12 +113,16 @@ fn is_about_the_row(code: &str) -> bool {
     ["22", "23", "54"].iter().any(|class| code.starts_with(class))
 }
 
+/// The code of a null in a column that takes none.
+const NOT_NULL: &str = "23502";
+
 /// What an operator can do.
 pub(super) fn remedy(code: &str) -> Option<&'static str> {
     Some(match code {
         "42P01" => "set create_table = true, or make it as docs/sink-postgres.md shows",
         "3F000" => "make the schema, or mend table",
         "42703" => "mend columns, or add the column",
+        NOT_NULL => "give the table's other columns a default",
         "42P10" => "give the column of the id a unique index, or the table a primary key",
         "42804" | "42846" => "mend columns, or the type of the column",
         "42501" => "grant the user INSERT and SELECT on the table",

@@ -84,6 +84,25 @@ async fn what_a_table_lacks_is_told() {
 }
 
 #[tokio::test]
+async fn a_column_that_nobody_fills_costs_no_event() {
+    let Some(server) = Postgres::start().await else { return };
+    let (sink, event) = (server.sink(), event("task-1", ""));
+    let table = "CREATE TABLE vod_events (id text PRIMARY KEY, type text, task_id text, file_id text, \
+                 body json, received timestamptz, tenant text NOT NULL)";
+    server.query(table).await.unwrap();
+    let ended = relay(&World::new().await, &sink, &[&event]).once().await;
+    assert_eq!(ended.code, Some(75), "{ended:?}");
+    assert!(ended.stderr.contains("give the table's other columns a default"), "{ended:?}");
+    server.query("ALTER TABLE vod_events ALTER tenant SET DEFAULT 'us'").await.unwrap();
+    let ended = relay(&World::new().await, &sink, &[&event]).once().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(
+        server.query("SELECT tenant, body FROM vod_events").await.unwrap(),
+        [["us", &event]]
+    );
+}
+
+#[tokio::test]
 async fn rows_that_are_refused_cost_only_themselves() {
     let Some(server) = Postgres::start().await else { return };
     let world = World::new().await;

@@ -141,6 +141,10 @@ async fn what_an_operator_can_mend_is_tried_again() {
     assert!(reason.contains("OOM") && reason.contains("maxmemory"), "{reason}");
     redis.cli(&["CONFIG", "SET", "maxmemory", "0"]);
 
+    let stranger = redis.url().replace("hunter2", "wrong");
+    let reason = transient(deliver(&*open(Kind::new(config(&stranger))), parcel(1)).await);
+    assert!(reason.contains("refuses the password: authentication failed"), "{reason}");
+
     redis.cli(&["ACL", "SETUSER", "default", "-xadd"]);
     let reason = transient(deliver(&*sink, parcel(1)).await);
     assert!(reason.contains("refuses") && reason.contains("NOPERM"), "{reason}");
