@@ -72,7 +72,7 @@ impl Config {
     /// Reads the sink's keys.
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
         let right = "for example command = [\"/usr/local/bin/on-event\", \"--verbose\"]";
-        let command = section.strings("command", right);
+        let command = section.arguments("command", right);
         if !section.has("command") {
             section.missing("command", right);
         } else if command.as_ref().is_some_and(|all| all.first().is_none_or(String::is_empty)) {

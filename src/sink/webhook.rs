@@ -16,6 +16,7 @@
 mod client;
 mod header;
 mod probe;
+mod quote;
 pub mod signature;
 
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ use tracing::{info, warn};
 
 use self::client::client;
 use self::probe::probe;
+use self::quote::quote;
 use self::signature::Signer;
 use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Probed, Refusal, Settings, Sink};
 use crate::config::Section;
@@ -51,9 +53,6 @@ const BODY_MAX: usize = 4 * 1024;
 
 /// The most time to wait for an answer's body once its status is known.
 const BODY_PATIENCE: Duration = Duration::from_millis(500);
-
-/// The most characters of an answer that a refusal's reason quotes.
-const QUOTE_MAX: usize = 200;
 
 /// What `[sinks.NAME]` with `type = "webhook"` says.
 #[derive(Clone, PartialEq)]
@@ -220,7 +219,7 @@ impl Webhook {
                 ", a redirect to {location}, which is not followed; configure the final URL"
             ));
         }
-        let quoted = quote(body);
+        let quoted = quote(body, &self.config);
         if !quoted.is_empty() {
             reason.push_str(&format!(": {quoted}"));
         }
@@ -277,24 +276,6 @@ fn is_transient(status: StatusCode) -> bool {
         )
 }
 
-/// The beginning of what a server said, on one line and printable.
-fn quote(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let mut words = String::new();
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
-        if !word.is_empty() {
-            if !words.is_empty() {
-                words.push(' ');
-            }
-            words.push_str(word);
-        }
-    }
-    match words.char_indices().nth(QUOTE_MAX) {
-        Some((end, _)) => format!("{}...", &words[..end]),
-        None => words,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,15 +296,5 @@ mod tests {
         assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
         let sink = Webhook::open(&config, "app").unwrap();
         assert!(!format!("{sink:?}").contains("hunter2"), "{sink:?}");
-    }
-
-    #[test]
-    fn a_quote_is_short_printable_and_on_one_line() {
-        assert_eq!(
-            quote(b"  no\r\n such\x1b[31m\tcustomer \xff "),
-            "no such [31m customer \u{fffd}"
-        );
-        assert_eq!(quote("动".repeat(300).as_bytes()), format!("{}...", "动".repeat(QUOTE_MAX)));
-        assert_eq!(quote(b""), "");
     }
 }

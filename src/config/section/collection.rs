@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use toml::de::DeValue;
 
-use super::{Section, kind_of};
+use super::{Section, as_written, kind_of};
 use crate::secret::{MASK, Secret};
 
 /// A text in a list.
@@ -23,6 +23,16 @@ impl<'a> Section<'a> {
         let texts: Vec<_> = items.into_iter().map(|item| item.text).collect();
         self.effective(key, texts.clone());
         Some(texts)
+    }
+
+    /// A list of texts that may have secrets in them: they are shown as they are written, so a variable
+    /// by its name.
+    pub fn arguments(&self, key: &str, example: &str) -> Option<Vec<String>> {
+        let items = self.items(key, example)?;
+        let written: Vec<_> = items.iter().map(|item| item.written.into()).collect();
+        let mut report = self.context.report.borrow_mut();
+        report.effective(&self.path, &as_written(key), toml::Value::Array(written));
+        Some(items.into_iter().map(|item| item.text).collect())
     }
 
     /// The texts in a list, as far as they are right.

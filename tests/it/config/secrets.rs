@@ -71,6 +71,17 @@ fn a_secret_shows_nowhere() {
             assert!(!printed.contains(secret), "{printed}");
         }
     }
+    let command = format!(
+        "{}[sinks.program]\ntype = \"command\"\ncommand = [\"run\", \"--token=${{APP_TOKEN}}\", \"$$\"]\n",
+        example::active()
+    );
+    let config = parse(&command).unwrap();
+    assert!(
+        config.effective().contains("[\"run\", \"--token=${APP_TOKEN}\", \"$$\"]"),
+        "{}",
+        config.effective()
+    );
+    assert_eq!(parse(config.effective()).unwrap().sinks, config.sinks);
     let effective = parse(&example::uncommented()).unwrap().effective().to_owned();
     assert!(effective.contains("secret_key = \"********\""), "{effective}");
     assert!(effective.contains("headers = { Authorization = \"********\" }"), "{effective}");
