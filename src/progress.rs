@@ -3,16 +3,19 @@
 mod pulse;
 mod sink;
 mod totals;
+mod unsettled;
 
-use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use prometheus_client::metrics::counter::Counter;
+use tokio::sync::watch;
 
 pub use self::pulse::{Answered, Pulse, Trouble, TroubleKind, Vitals};
 pub use self::sink::{Down, Mishap, SinkProgress, SinkVitals};
 pub use self::totals::Totals;
+pub use self::unsettled::Round;
+use self::unsettled::Unsettled;
 use crate::event::EventId;
 use crate::metrics;
 use crate::time::Instant;
@@ -26,6 +29,8 @@ pub struct Progress {
     pulse: Pulse,
     /// Kept only by a run that ends, because only such a run may keep ids without a bound in time.
     unsettled: Option<Mutex<Unsettled>>,
+    /// The exit code that says why VOD has refused to confirm what only a person can mend.
+    refusal: watch::Sender<Option<u8>>,
 }
 
 #[derive(Debug, Default)]
@@ -74,20 +79,6 @@ impl std::ops::Add for Snapshot {
     }
 }
 
-/// What a run that ends has to know about events that are not settled.
-#[derive(Debug, Default)]
-struct Unsettled {
-    /// Events that were given up; a redelivery may still settle them.
-    left: HashSet<EventId>,
-    /// Delivered events whose confirm was not acknowledged, with the end of their lease: when VOD
-    /// does not hand them out again after it, they were confirmed.
-    doubtful: HashMap<EventId, Instant>,
-    /// When the leases of events end that an answer held which never arrived.
-    lost_answers_until: Option<Instant>,
-    /// Elements of answers that were no events.
-    unreadable: u64,
-}
-
 impl Progress {
     /// Nothing so far, of a source that counts with `metrics`.
     pub fn new(metrics: metrics::Source) -> Self {
@@ -109,9 +100,7 @@ impl Progress {
         add(&self.counts.pulled, events + unreadable);
         add_to(&self.metrics.left, unreadable);
         add_to(&self.metrics.unreadable, unreadable);
-        self.with_unsettled(|unsettled| {
-            unsettled.unreadable += u64::try_from(unreadable).unwrap_or(u64::MAX);
-        });
+        self.with_unsettled(|unsettled| unsettled.unreadable(unreadable));
     }
 
     /// VOD posted an event.
@@ -157,18 +146,13 @@ impl Progress {
     /// An event is given up for this lease.
     pub fn left(&self, event: EventId) {
         self.metrics.left.inc();
-        self.with_unsettled(|unsettled| {
-            unsettled.left.insert(event);
-        });
+        self.with_unsettled(|unsettled| unsettled.left(event));
     }
 
     /// VOD confirmed a handle of the event.
     pub fn confirmed(&self, event: EventId) {
         self.metrics.confirmed.inc();
-        self.with_unsettled(|unsettled| {
-            unsettled.left.remove(&event);
-            unsettled.doubtful.remove(&event);
-        });
+        self.with_unsettled(|unsettled| unsettled.confirmed(event));
     }
 
     /// A delivered event has the same handle as others, which are not safe yet: those are what is
@@ -182,54 +166,52 @@ impl Progress {
     /// A handle of a delivered event was not confirmed: refused, or no answer until its lease ended.
     pub fn unconfirmed(&self, event: EventId, lease_over: Instant, refused: bool) {
         add_to(&self.metrics.refused_confirms, usize::from(refused));
-        self.with_unsettled(|unsettled| {
-            unsettled.left.remove(&event);
-            // Of several handles the one that lasts longest may still hide the event.
-            let over = unsettled.doubtful.entry(event).or_insert(lease_over);
-            *over = lease_over.max(*over);
-        });
+        self.with_unsettled(|unsettled| unsettled.unconfirmed(event, lease_over));
+    }
+
+    /// VOD refuses to confirm, and only a person can mend it; the exit code says so.
+    pub fn confirms_refused(&self, code: u8) {
+        self.refusal.send_replace(Some(code));
+    }
+
+    /// Waits until VOD has refused to confirm: the exit code.
+    pub async fn refusal(&self) -> u8 {
+        let mut refusal = self.refusal.subscribe();
+        let code = refusal.wait_for(Option::is_some).await.ok().and_then(|code| *code);
+        match code {
+            Some(code) => code,
+            None => std::future::pending().await,
+        }
     }
 
     /// An answer got lost that may have leased events until then.
     pub fn answer_lost(&self, leases_end: Instant) {
-        self.with_unsettled(|unsettled| {
-            unsettled.lost_answers_until = unsettled.lost_answers_until.max(Some(leases_end));
-        });
+        self.with_unsettled(|unsettled| unsettled.answer_lost(leases_end));
     }
 
     /// Whether the event was given up before in this run.
     pub fn was_left(&self, event: EventId) -> bool {
         let mut was_left = false;
-        self.with_unsettled(|unsettled| was_left = unsettled.left.contains(&event));
+        self.with_unsettled(|unsettled| was_left = unsettled.was_left(event));
         was_left
     }
 
-    /// When to look into the queue once more before a run may end: the end of the last lease that
-    /// hides an event of unknown fate.
-    pub fn look_again_at(&self) -> Option<Instant> {
-        let mut at = None;
-        self.with_unsettled(|unsettled| {
-            at = unsettled.doubtful.values().copied().max().max(unsettled.lost_answers_until);
-        });
-        at
+    /// The queue is empty and nothing is on its way: whether the run may end.
+    pub fn round_ended(&self) -> Round {
+        let mut round = Round::Last;
+        self.with_unsettled(|unsettled| round = unsettled.round_ended());
+        round
     }
 
     /// The queue is empty: whatever was hidden by a lease that is over by now is settled.
     pub fn queue_is_empty(&self, pull_sent: Instant) {
-        self.with_unsettled(|unsettled| {
-            unsettled.doubtful.retain(|_, lease_over| *lease_over > pull_sent);
-            unsettled.lost_answers_until =
-                unsettled.lost_answers_until.filter(|until| *until > pull_sent);
-        });
+        self.with_unsettled(|unsettled| unsettled.queue_is_empty(pull_sent));
     }
 
     /// How many events this run leaves to VOD.
     pub fn left_over(&self) -> u64 {
         let mut left_over = 0;
-        self.with_unsettled(|unsettled| {
-            let events = unsettled.left.len() + unsettled.doubtful.len();
-            left_over = unsettled.unreadable + u64::try_from(events).unwrap_or(u64::MAX);
-        });
+        self.with_unsettled(|unsettled| left_over = unsettled.left_over());
         left_over
     }
 

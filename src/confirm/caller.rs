@@ -28,6 +28,8 @@ pub(super) struct Caller {
     source: Arc<str>,
     failures: Quiet,
     refusals: Quiet,
+    /// Of calls that only a person can mend; beside them no other line is of use.
+    errors: Quiet,
 }
 
 /// Why a call was given up.
@@ -42,8 +44,8 @@ struct Failure {
 
 impl Caller {
     pub(super) fn new(client: Arc<Client>, progress: Arc<Progress>, source: Arc<str>) -> Self {
-        let (failures, refusals) = (Quiet::default(), Quiet::default());
-        Self { client, progress, source, failures, refusals }
+        let (failures, refusals, errors) = Default::default();
+        Self { client, progress, source, failures, refusals, errors }
     }
 
     /// Confirms handles in one call. Answers with those to be confirmed one by one.
@@ -129,6 +131,7 @@ impl Caller {
                 return Ok(());
             };
             tries += 1;
+            self.failed(&error, batch.len());
             // VOD's wish is honoured as far as the lease allows.
             let wish = error.retry_after.unwrap_or_default().min(RETRY.longest);
             let delay = delays.next_delay().max(wish);
@@ -149,7 +152,9 @@ impl Caller {
                 return Err(Failure { error, doubtful, may_be_one_handle });
             }
             doubtful |= error.may_have_worked();
-            if let Some(left_out) = self.failures.ask() {
+            if refusal(&error).is_none()
+                && let Some(left_out) = self.failures.ask()
+            {
                 tracing::warn!(
                     source.name = %self.source,
                     events = batch.len(),
@@ -158,6 +163,16 @@ impl Caller {
                 );
             }
             tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// A call failed. Only a person can mend some failures, and is told.
+    fn failed(&self, error: &CallError, events: usize) {
+        let Some(code) = refusal(error) else { return };
+        self.progress.confirms_refused(code);
+        if let Some(left_out) = self.errors.ask() {
+            let source = &self.source;
+            tracing::error!(source.name = %source, events, left_out, "VOD refuses: {error}");
         }
     }
 
@@ -186,4 +201,10 @@ impl Caller {
             );
         }
     }
+}
+
+/// The exit code of what only a person can mend. A refused parameter is none of that: it tells of a
+/// handle whose lease is over.
+fn refusal(error: &CallError) -> Option<u8> {
+    error.class.refusal().filter(|_| error.class != Class::Parameter)
 }

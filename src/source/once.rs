@@ -2,8 +2,18 @@
 
 use std::time::Duration;
 
-use crate::progress::Progress;
+use tokio_util::sync::CancellationToken;
+
+use super::pace::Failing;
+use crate::flight::InFlight;
+use crate::progress::{Progress, Round};
 use crate::time::{self, Instant};
+
+/// A run that ends gives up after this many failed pulls in a row.
+const FAILURES_MAX: u32 = 8;
+
+/// A run that ends gives up when pulls have failed for this long.
+const FAILING_MAX: Duration = Duration::from_secs(30);
 
 /// What only a run that ends keeps.
 #[derive(Debug)]
@@ -40,8 +50,42 @@ impl Once {
         self.looked_at = time::now();
     }
 
+    /// Whether pulls have failed too often, or for too long.
+    pub(super) fn gives_up(&self, failing: Failing, now: Instant) -> bool {
+        self.ends && (failing.times >= FAILURES_MAX || failing.since + FAILING_MAX <= now)
+    }
+
+    /// The queue is empty, and nothing is on its way. Answers whether the run may end; if not, VOD
+    /// must have handed out again by now what it hides.
+    pub(super) async fn may_end(&mut self, in_flight: &InFlight, stop: &CancellationToken) -> bool {
+        let source = in_flight.source();
+        let at = match in_flight.progress().round_ended() {
+            Round::Last => return true,
+            Round::InVain => {
+                tracing::error!(
+                    source.name = %source,
+                    "events came again and again, and VOD has confirmed none of them: given up"
+                );
+                return true;
+            }
+            Round::Next(at) => at,
+        };
+        let wait = at.saturating_duration_since(time::now());
+        tracing::info!(
+            source.name = %source,
+            wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            "waiting for events whose answer or confirm got lost"
+        );
+        tokio::select! {
+            () = tokio::time::sleep_until(at) => {}
+            () = stop.cancelled() => {}
+        }
+        self.go_on();
+        false
+    }
+
     /// Pulls again.
-    pub(super) fn go_on(&mut self) {
+    fn go_on(&mut self) {
         self.drained = false;
         self.looked_at = time::now();
     }

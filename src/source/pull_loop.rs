@@ -26,12 +26,6 @@ use crate::time::{self, Instant};
 /// The most events that `PullEvents` brings, which is the room that a pull needs.
 const EVENTS_MAX: u32 = 16;
 
-/// A run that ends gives up after this many failed pulls in a row.
-const FAILURES_MAX: u32 = 8;
-
-/// A run that ends gives up when pulls have failed for this long.
-const FAILING_MAX: Duration = Duration::from_secs(30);
-
 type Pull = (Result<Answer, CallError>, OwnedSemaphorePermit, Instant);
 
 pub(super) struct PullLoop {
@@ -92,6 +86,9 @@ impl PullLoop {
                 biased;
                 () = self.stop.cancelled() => break End::Stopped,
                 () = self.retire.cancelled() => break End::Stopped,
+                code = self.in_flight.progress().refusal(), if self.once.ends => {
+                    break End::Failed(code);
+                }
                 Some(pull) = self.pulls.join_next() => {
                     let pull = match pull {
                         Ok(pull) => pull,
@@ -114,9 +111,8 @@ impl PullLoop {
                 () = time::sleep_until(waits_for_time),
                     if !self.once.drained && self.pulls.len() < self.pace.pulls() => {}
                 () = self.in_flight.idle(), if may_end => {
-                    match self.progress().look_again_at() {
-                        Some(at) => self.look_again(at).await,
-                        None => break End::Drained,
+                    if self.once.may_end(&self.in_flight, &self.stop).await {
+                        break End::Drained;
                     }
                 }
                 () = tokio::time::sleep_until(looks_at), if self.once.ends => {
@@ -259,28 +255,11 @@ impl PullLoop {
             tracing::warn!(source.name = %source, again_ms, left_out, "no events: {error}");
         }
         let failing = self.pace.failing()?;
-        let gives_up = self.once.ends
-            && self.pulls.is_empty()
-            && (failing.times >= FAILURES_MAX || failing.since + FAILING_MAX <= now);
+        let gives_up = self.pulls.is_empty() && self.once.gives_up(failing, now);
         if gives_up {
             tracing::error!(source.name = %source, "VOD cannot be reached: {error}");
         }
         gives_up.then_some(End::Failed(exit::UNREACHABLE))
-    }
-
-    /// Waits until VOD must have handed out again what it hides, and pulls once more.
-    async fn look_again(&mut self, at: Instant) {
-        let wait = at.saturating_duration_since(time::now());
-        tracing::info!(
-            source.name = %self.in_flight.source(),
-            wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            "waiting for events whose answer or confirm got lost"
-        );
-        tokio::select! {
-            () = tokio::time::sleep_until(at) => {}
-            () = self.stop.cancelled() => {}
-        }
-        self.once.go_on();
     }
 
     /// Pulling waits for room.

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use vod_relay::event::{Event, Handle as Text};
 use vod_relay::flight::{Claim, Delivered, Flight, InFlight, Lease, Parts, Settled, Verdict};
 use vod_relay::metrics;
-use vod_relay::progress::Progress;
+use vod_relay::progress::{Progress, Round};
 use vod_relay::time::{self, Instant};
 
 use crate::action::{self, Action, Fault, Step};
@@ -220,8 +220,8 @@ impl Mirror {
             own.was_pulled && event.vod != Vod::Confirmed && !held && own.confirms.is_empty()
         });
         if lost_sight_of.count() > 0 {
-            let says = (self.progress.look_again_at(), self.progress.left_over());
-            assert_ne!(says, (None, 0), "{way:#?}");
+            let says = (self.progress.round_ended(), self.progress.left_over());
+            assert_ne!(says, (Round::Last, 0), "{way:#?}");
         }
     }
 }

@@ -246,6 +246,59 @@ async fn what_vod_says_forges_no_line_and_floods_none() {
 }
 
 #[tokio::test]
+async fn a_run_that_ends_ends_when_vod_refuses_to_confirm() {
+    let world = World::new().await;
+    let app = App::new().await;
+    for (code, exit) in [("UnauthorizedOperation", 77), ("NoSuchVersion", 78)] {
+        let body = events(&[with_handle("\"h\"", &sample(0))]);
+        let vod = Vod::answering(move |call| match (call.action.as_str(), call.number) {
+            ("PullEvents", 0) => body.clone().into_response(),
+            ("PullEvents", _) => error("ResourceNotFound"),
+            _ => error(code),
+        });
+        let vod = vod.await;
+        let ended = vod.relay(&world, SHORT, &app.sink("app", "timeout = \"1s\"")).once().await;
+        assert_eq!(ended.code, Some(exit), "{code}: {ended:?}");
+        let says = format!("VOD refuses: ConfirmEvents: {code}: so it is (RequestId");
+        assert_eq!(ended.stderr.matches(&says).count(), 1, "{code}: {ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_ends_gives_up_when_events_come_again_and_no_confirm_works() {
+    let world = World::new().await;
+    let app = App::new().await;
+    let failures: [fn() -> Response; 3] = [
+        || error("InvalidParameterValue"),
+        || error("ResourceNotFound"),
+        || StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    ];
+    for failure in failures {
+        let vod = Vod::hiding(move |_| failure()).await;
+        let ended = vod.relay(&world, SHORT, &app.sink("app", "timeout = \"1s\"")).once().await;
+        assert_eq!(ended.code, Some(75), "{ended:?}");
+        assert!(ended.stderr.contains("VOD has confirmed none of them"), "{ended:?}");
+        let rounds = vod.calls("PullEvents").iter().filter(|call| call.good).count();
+        assert_eq!(rounds, 2, "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_ends_goes_on_while_confirms_work() {
+    let world = World::new().await;
+    let app = App::new().await;
+    // The first event in the first round, the second in the second.
+    let vod = Vod::hiding(|call| match call.handles().as_slice() {
+        [one] if ["0-in-0", "1-in-1", "2-in-2"].contains(&one.as_str()) => done(),
+        _ => error("InvalidParameterValue"),
+    });
+    let vod = vod.await;
+    let ended = vod.relay(&world, SHORT, &app.sink("app", "timeout = \"1s\"")).once().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(vod.confirmed(), ["0-in-0", "1-in-1", "2-in-2"]);
+}
+
+#[tokio::test]
 async fn a_throttled_relay_waits_as_long_as_it_is_told() {
     let world = World::new().await;
     let vod = Vod::answering(|call| match call.number {
@@ -324,6 +377,10 @@ async fn no_log_shows_a_secret_at_any_level() {
     }
 }
 
+/// Leases that are soon over.
+const LEASE: Duration = Duration::from_secs(3);
+const SHORT: &str = "lease = \"3s\"";
+
 /// Something that answers in VOD's place.
 struct Vod {
     url: String,
@@ -377,6 +434,32 @@ impl Vod {
         .await
     }
 
+    /// Has three events, hands each out again when its lease is over, and answers confirms with this.
+    async fn hiding(confirm: impl Fn(&Call) -> Response + Send + Sync + 'static) -> Self {
+        let queue = Mutex::new((vec![0, 1, 2], 0, None::<Instant>));
+        Self::answering(move |call| {
+            let mut queue = queue.lock().unwrap();
+            let (open, rounds, hidden_until) = &mut *queue;
+            if call.action == "PullEvents" {
+                if open.is_empty() || hidden_until.is_some_and(|until| call.at < until) {
+                    return error("ResourceNotFound");
+                }
+                let event = |n: &u64| with_handle(&format!("\"{n}-in-{rounds}\""), &sample(*n));
+                let elements: Vec<_> = open.iter().map(event).collect();
+                *rounds += 1;
+                *hidden_until = Some(call.at + LEASE);
+                return events(&elements).into_response();
+            }
+            let answer = confirm(call);
+            if is_good(&answer) {
+                let handles = call.handles();
+                open.retain(|n| !handles.iter().any(|one| one.starts_with(&format!("{n}-"))));
+            }
+            answer
+        })
+        .await
+    }
+
     fn relay(&self, world: &World, source: &str, sinks: &str) -> Relay {
         let source = source_of(&self.url, "main", &Account::default(), source);
         world.raw_config(&[&source, sinks].concat())
@@ -409,7 +492,7 @@ async fn called(
     let number = calls.iter().filter(|call| call.action == action).count();
     let mut call = Call { action, number, at: time::now(), body, good: false };
     let answer = answer(&call);
-    call.good = answer.extensions().get::<IsError>().is_none() && answer.status().is_success();
+    call.good = is_good(&answer);
     calls.push(call);
     answer
 }
@@ -417,6 +500,10 @@ async fn called(
 /// Marks an answer that holds an error.
 #[derive(Debug, Clone, Copy)]
 struct IsError;
+
+fn is_good(answer: &Response) -> bool {
+    answer.extensions().get::<IsError>().is_none() && answer.status().is_success()
+}
 
 fn response(members: &str) -> Response {
     format!("{{\"Response\":{{{members}\"RequestId\":\"the-request-id\"}}}}").into_response()
