@@ -13,12 +13,17 @@ pub use self::backlog::Backlog;
 use crate::config::{Ack, PullConfig, SourceConfig};
 use crate::http;
 use crate::ledger::{self, Ledger};
-use crate::progress::{Answered, SinkProgress, Totals};
+use crate::progress::{Answered, SinkProgress, Totals, Trouble, Vitals};
 use crate::secret::Secret;
 use crate::spool::Spool;
 use crate::store::Store;
 use crate::tencent::client::Client;
 use crate::time::{self, Instant};
+
+/// VOD answers a pull of an empty queue after 5 s. With no good answer for so long, or for two
+/// thirds of a lease where times are scaled down, a source counts as cut off. So does one whose
+/// confirms have all failed for so long.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the relay puts up for others to read. Holding it keeps no part of the relay from ending.
 #[derive(Debug)]
@@ -181,6 +186,16 @@ impl SourceFace {
 }
 
 impl PullFace {
+    /// For how long no good answer may come, and no confirm work.
+    pub fn patience(&self) -> Duration {
+        (self.lease * 2 / 3).min(PATIENCE)
+    }
+
+    /// All that is wrong between the source and VOD, the worst first.
+    pub fn troubles<'a>(&self, vitals: &'a Vitals) -> Vec<&'a Trouble> {
+        vitals.troubles(self.patience(), time::now())
+    }
+
     /// When the credentials in use expire, if they do.
     pub fn credentials_expire(&self) -> Option<SystemTime> {
         let left = self.client.credentials_expire()?.saturating_duration_since(time::now());

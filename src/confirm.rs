@@ -60,6 +60,8 @@ impl Confirmer {
     /// Confirms what comes in until all senders are gone and everything is settled.
     pub async fn run(self, mut inbox: mpsc::Receiver<Delivered>) {
         let Self { client, progress, source, calls_max } = self;
+        // What a source of this name could not confirm before a reload says nothing about this one.
+        progress.pulse().confirmed();
         let caller = Arc::new(Caller::new(client, progress, source));
         let mut waiting: VecDeque<Pending> = VecDeque::new();
         let mut calls = JoinSet::new();

@@ -3,6 +3,7 @@
 mod pulse;
 mod sink;
 mod totals;
+mod unconfirmed;
 mod unsettled;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 pub use self::pulse::{Answered, Pulse, Trouble, TroubleKind, Vitals};
 pub use self::sink::{Down, Mishap, SinkProgress, SinkVitals};
 pub use self::totals::Totals;
+pub use self::unconfirmed::Unconfirmed;
 pub use self::unsettled::Round;
 use self::unsettled::Unsettled;
 use crate::event::EventId;

@@ -10,10 +10,6 @@ use crate::config::Ack;
 use crate::progress::{SinkVitals, TroubleKind, Vitals};
 use crate::time::{self, Instant};
 
-/// VOD answers a pull of an empty queue after 5 s. With no good answer for so long, or for two
-/// thirds of a lease where times are scaled down, a source counts as cut off.
-const ANSWER_MAX: Duration = Duration::from_secs(20);
-
 /// How long a pull loop may take to turn, beside two calls that take as long as they may: the
 /// second is made when the first found out that the clocks differ.
 const TURN_MARGIN: Duration = Duration::from_secs(30);
@@ -103,15 +99,23 @@ pub(super) fn of_source(
     vitals: Option<&Vitals>,
     now: Instant,
 ) -> Option<Problem> {
-    let answer_max = (source.pull.as_ref()?.lease * 2 / 3).min(ANSWER_MAX);
-    judge_source(vitals, answer_max, now)
+    judge_source(vitals, source.pull.as_ref()?.patience(), now)
 }
 
-fn judge_source(vitals: Option<&Vitals>, answer_max: Duration, now: Instant) -> Option<Problem> {
+fn judge_source(vitals: Option<&Vitals>, patience: Duration, now: Instant) -> Option<Problem> {
     let Some(vitals) = vitals else {
         return Some(Problem::new("starting", "no pull has ended yet", None));
     };
-    let is_late = vitals.answered.is_none_or(|answered| answered.at + answer_max < now);
+    let confirms = vitals.unconfirmed(patience, now).map(|trouble| {
+        let word = super::measure::word(trouble.kind);
+        Problem::new(word, &trouble.message, Some(trouble.since.wall))
+    });
+    let problems = judge_pulls(vitals, patience, now).into_iter().chain(confirms);
+    problems.min_by_key(|problem| problem.problem != "refused")
+}
+
+fn judge_pulls(vitals: &Vitals, patience: Duration, now: Instant) -> Option<Problem> {
+    let is_late = vitals.answered.is_none_or(|answered| answered.at + patience < now);
     let word = match vitals.trouble.as_ref().map(|trouble| trouble.kind) {
         Some(TroubleKind::Refused) => "refused",
         Some(TroubleKind::Unreachable) if is_late => "unreachable",
@@ -154,6 +158,7 @@ mod tests {
     use crate::progress::{Pulse, Totals};
 
     const SECOND: Duration = Duration::from_secs(1);
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     #[tokio::test(start_paused = true)]
     async fn a_pull_loop_that_does_not_turn_is_stuck_until_it_does() {
@@ -183,7 +188,7 @@ mod tests {
 
     fn word(pulse: &Pulse) -> Option<&'static str> {
         let vitals = pulse.vitals();
-        judge_source(vitals.as_ref(), ANSWER_MAX, time::now()).map(|problem| problem.problem)
+        judge_source(vitals.as_ref(), PATIENCE, time::now()).map(|problem| problem.problem)
     }
 
     #[tokio::test(start_paused = true)]
@@ -196,14 +201,14 @@ mod tests {
         assert_eq!(word(&pulse), None);
         pulse.unreachable("reset".to_owned(), time::now());
         assert_eq!(word(&pulse), None, "once is no outage");
-        tokio::time::advance(ANSWER_MAX + SECOND).await;
+        tokio::time::advance(PATIENCE + SECOND).await;
         assert_eq!(word(&pulse), Some("unreachable"));
         pulse.failed("internal error".to_owned(), time::now());
         assert_eq!(word(&pulse), Some("failing"));
         pulse.answered();
         assert_eq!(word(&pulse), None);
         // A call that hangs says nothing.
-        tokio::time::advance(ANSWER_MAX + SECOND).await;
+        tokio::time::advance(PATIENCE + SECOND).await;
         assert_eq!(word(&pulse), Some("silent"));
         pulse.paused("the spool is full", time::now());
         assert_eq!(word(&pulse), None, "the spool says so itself");
@@ -218,6 +223,27 @@ mod tests {
         tokio::time::advance(SECOND * 300).await;
         assert_eq!(word(&pulse), Some("refused"));
         pulse.answered();
+        assert_eq!(word(&pulse), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_cannot_confirm_is_as_bad_as_one_that_cannot_pull() {
+        let pulse = Pulse::default();
+        pulse.answered();
+        pulse.unconfirmed(TroubleKind::Unreachable, "ConfirmEvents: reset".to_owned());
+        assert_eq!(word(&pulse), None, "once is no outage");
+        tokio::time::advance(PATIENCE).await;
+        pulse.unconfirmed(TroubleKind::Failing, "ConfirmEvents: internal error".to_owned());
+        pulse.answered();
+        assert_eq!(word(&pulse), Some("failing"));
+        pulse.paused("there is no room", time::now());
+        assert_eq!(word(&pulse), Some("failing"), "it is the confirms that make no room");
+        pulse.unconfirmed(TroubleKind::Refused, "ConfirmEvents: no rights".to_owned());
+        tokio::time::advance(PATIENCE + SECOND).await;
+        pulse.unreachable("PullEvents: reset".to_owned(), time::now());
+        assert_eq!(word(&pulse), Some("refused"), "what only a person can mend comes first");
+        pulse.answered();
+        pulse.confirmed();
         assert_eq!(word(&pulse), None);
     }
 }

@@ -49,10 +49,11 @@ fn sources(board: &Board, shown: &Shown, gauges: &Gauges) {
         let (name, vitals) = (source.name.as_str(), vitals.get(&source.name));
         let is_up = health::of_source(source, vitals, now).is_none();
         gauges.source_up.set(Of::One(name), one_if(is_up));
-        let trouble = vitals.and_then(|vitals| vitals.trouble.as_ref());
-        let trouble = trouble.map(|trouble| word(trouble.kind));
+        let troubles = source.pull.as_ref().zip(vitals).map(|(pull, vitals)| pull.troubles(vitals));
+        let troubles = troubles.unwrap_or_default();
         for kind in TROUBLES {
-            gauges.source_trouble.set(Of::Kind(name, kind), one_if(trouble == Some(kind)));
+            let is_there = troubles.iter().any(|trouble| word(trouble.kind) == kind);
+            gauges.source_trouble.set(Of::Kind(name, kind), one_if(is_there));
         }
         if let Some(answered) = vitals.and_then(|vitals| vitals.answered) {
             gauges.last_pull.set(Of::One(name), unix(answered.wall));

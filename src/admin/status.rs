@@ -156,7 +156,8 @@ impl Status {
 impl SourceStatus {
     fn of(board: &Board, source: &SourceFace, vitals: Option<&Vitals>) -> Self {
         let (progress, pull) = (board.totals.of(&source.name), source.pull.as_ref());
-        let trouble = vitals.and_then(|vitals| vitals.trouble.as_ref()).map(|trouble| Trouble {
+        let troubles = pull.zip(vitals).map(|(pull, vitals)| pull.troubles(vitals));
+        let trouble = troubles.into_iter().flatten().next().map(|trouble| Trouble {
             kind: measure::word(trouble.kind),
             message: trouble.message.clone(),
             since: Some(trouble.since.wall),

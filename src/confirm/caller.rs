@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Pending;
 use crate::crash;
-use crate::progress::Progress;
+use crate::progress::{Progress, TroubleKind};
 use crate::quiet::Quiet;
 use crate::retry::Policy;
 use crate::tencent::client::Client;
@@ -128,6 +128,7 @@ impl Caller {
             crash::point("before-confirm");
             let Err(error) = self.client.confirm_events(handles()).await else {
                 crash::point("after-confirm");
+                self.progress.pulse().confirmed();
                 return Ok(());
             };
             tries += 1;
@@ -168,7 +169,14 @@ impl Caller {
 
     /// A call failed. Only a person can mend some failures, and is told.
     fn failed(&self, error: &CallError, events: usize) {
-        let Some(code) = refusal(error) else { return };
+        let pulse = self.progress.pulse();
+        let Some(code) = refusal(error) else {
+            let was_answered = error.code.is_some();
+            let kind = if was_answered { TroubleKind::Failing } else { TroubleKind::Unreachable };
+            pulse.unconfirmed(kind, error.to_string());
+            return;
+        };
+        pulse.unconfirmed(TroubleKind::Refused, error.to_string());
         self.progress.confirms_refused(code);
         if let Some(left_out) = self.errors.ask() {
             let source = &self.source;

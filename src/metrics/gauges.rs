@@ -112,10 +112,10 @@ impl Gauge {
 gauges! {
     source_up: level "vod_relay_source_up", "", ["source"],
         "Whether events come from the source: 1 while VOD answers its pulls, or it pauses for \
-         want of room";
+         want of room, and takes its confirms";
     source_trouble: level "vod_relay_source_trouble", "", ["source", "kind"],
-        "1 for the kind of trouble that keeps events from coming: refused (a person must act), \
-         failing, unreachable, no_room";
+        "1 for the kind of trouble that keeps events from coming, or from being confirmed: refused \
+         (a person must act), failing, unreachable, no_room";
     last_pull: level "vod_relay_last_pull_timestamp_seconds", "seconds", ["source"],
         "When VOD last answered a pull well, with or without events, in Unix time";
     credentials_expiry:

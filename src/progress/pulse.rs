@@ -1,8 +1,9 @@
 //! How a source fares with VOD: what health, status and the service manager are told.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use super::Unconfirmed;
 use crate::time::{self, Instant};
 
 /// How a source fares. Nothing is known until its first pull has ended.
@@ -22,7 +23,9 @@ pub struct Vitals {
     pub answered: Option<Answered>,
     /// What keeps events from coming; `None` after a good answer.
     pub trouble: Option<Trouble>,
-    /// The last failure of a pull, over or not, and when it happened.
+    /// Confirms that fail, whatever becomes of pulls; `None` after one that worked.
+    pub unconfirmed: Option<Unconfirmed>,
+    /// The last failure of a pull or a confirm, over or not, and when it happened.
     pub last_error: Option<(String, SystemTime)>,
 }
 
@@ -35,7 +38,7 @@ pub struct Answered {
     pub wall: SystemTime,
 }
 
-/// What keeps events from coming.
+/// What keeps events from coming, or from being confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
     /// Of which kind it is.
@@ -46,8 +49,8 @@ pub struct Trouble {
     pub since: Answered,
 }
 
-/// A kind of trouble.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A kind of trouble, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TroubleKind {
     /// VOD refuses, and only a person can mend it.
     Refused,
@@ -59,15 +62,33 @@ pub enum TroubleKind {
     NoRoom,
 }
 
+impl Vitals {
+    /// All that is wrong, the worst first. Confirms that fail count once they have done so for
+    /// `long`.
+    pub fn troubles(&self, long: Duration, now: Instant) -> Vec<&Trouble> {
+        let confirms = self.unconfirmed(long, now);
+        let mut troubles: Vec<_> = self.trouble.iter().chain(confirms).collect();
+        troubles.sort_by_key(|trouble| trouble.kind);
+        troubles
+    }
+
+    /// What keeps events from being confirmed, if it is as bad as that.
+    pub fn unconfirmed(&self, long: Duration, now: Instant) -> Option<&Trouble> {
+        self.unconfirmed.as_ref()?.trouble(long, now)
+    }
+}
+
 impl Pulse {
     /// VOD answered a pull.
     pub fn answered(&self) {
         let at = time::now();
         let answered = Some(Answered { at, wall: time::wall_clock() });
         let mut vitals = self.lock();
-        let last_error = vitals.take().and_then(|before| before.last_error);
-        let heard = Some(at);
-        *vitals = Some(Vitals { turned: at, heard, answered, trouble: None, last_error });
+        let before = vitals.take();
+        let (unconfirmed, last_error) =
+            before.map(|before| (before.unconfirmed, before.last_error)).unwrap_or_default();
+        let (heard, trouble) = (Some(at), None);
+        *vitals = Some(Vitals { turned: at, heard, answered, trouble, unconfirmed, last_error });
     }
 
     /// VOD refuses; the next pull is due at `next`.
@@ -90,6 +111,23 @@ impl Pulse {
         self.trouble(TroubleKind::NoRoom, message.to_owned(), next);
     }
 
+    /// VOD confirmed events, or no confirm was tried yet.
+    pub fn confirmed(&self) {
+        if let Some(vitals) = self.lock().as_mut() {
+            vitals.unconfirmed = None;
+        }
+    }
+
+    /// A confirm failed. Before the first pull has ended there is nothing to confirm.
+    pub fn unconfirmed(&self, kind: TroubleKind, message: String) {
+        let now = Answered { at: time::now(), wall: time::wall_clock() };
+        if let Some(vitals) = self.lock().as_mut() {
+            vitals.last_error = Some((message.clone(), now.wall));
+            let before = vitals.unconfirmed.take();
+            vitals.unconfirmed = Some(Unconfirmed::after(before, kind, message, now));
+        }
+    }
+
     /// What is known now.
     pub fn vitals(&self) -> Option<Vitals> {
         self.lock().clone()
@@ -107,6 +145,7 @@ impl Pulse {
             TroubleKind::Unreachable => before.and_then(|vitals| vitals.heard),
         };
         let answered = before.and_then(|vitals| vitals.answered);
+        let unconfirmed = before.and_then(|vitals| vitals.unconfirmed.clone());
         let last_error = match kind {
             TroubleKind::NoRoom => before.and_then(|vitals| vitals.last_error.clone()),
             TroubleKind::Refused | TroubleKind::Failing | TroubleKind::Unreachable => {
@@ -114,7 +153,7 @@ impl Pulse {
             }
         };
         let trouble = Some(Trouble { kind, message, since });
-        *vitals = Some(Vitals { turned, heard, answered, trouble, last_error });
+        *vitals = Some(Vitals { turned, heard, answered, trouble, unconfirmed, last_error });
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Vitals>> {

@@ -46,10 +46,11 @@ pub(super) fn line(
 fn troubles(board: &Board) -> Vec<String> {
     let (shown, vitals) = (board.shown(), board.totals.vitals());
     let mut troubles = Vec::new();
-    for source in shown.sources.iter().filter(|source| source.pull.is_some()) {
+    for source in &shown.sources {
+        let Some(pull) = &source.pull else { continue };
         let trouble = match vitals.get(&source.name) {
             None => Some("waits for VOD's first answer".to_owned()),
-            Some(vitals) => vitals.trouble.as_ref().map(|trouble| {
+            Some(vitals) => pull.troubles(vitals).first().map(|trouble| {
                 let what = match trouble.kind {
                     TroubleKind::Refused => "VOD refuses",
                     TroubleKind::Failing => "VOD fails",

@@ -1,17 +1,25 @@
 //! The admin server of the real program: what it tells, and to whom.
 
 use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Response};
 use reqwest::{Client, Method, StatusCode, Url};
 use serde_json::Value;
-use vod_relay::emulator::{FaultKind, Faults, Options};
+use vod_relay::emulator::{Account, FaultKind, Faults, Options};
 use vod_relay::http::{self, Settings};
 use vod_relay::metrics::Metrics;
 use vod_relay::time;
 
 use crate::small_disk::SmallDisk;
-use crate::world::{Answer, App, Closed, Running, STUCK, Switch, World, scaled, webhook};
+use crate::world::{
+    Answer, App, Closed, Relay, Running, STUCK, Switch, World, scaled, source_of, webhook,
+};
 
 /// An admin server on a free port.
 const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"\n";
@@ -273,6 +281,90 @@ async fn credentials_that_are_revoked_make_it_unready_until_they_are_good_again(
 }
 
 #[tokio::test]
+async fn a_refusal_to_confirm_makes_it_unready_until_a_confirm_works() {
+    let world = quick_world().await;
+    let app = App::new().await;
+    let gate = Gate::before(&world).await;
+    let relay = gate.relay(&world, &app).start();
+    let admin = Admin::of(&relay).await;
+    admin.until_ready().await;
+    gate.refuse_with(Some(Refusal::Code("UnauthorizedOperation")));
+    world.push(1);
+    let reason = admin.until_unready("source main", "refused").await;
+    let message = reason["message"].as_str().unwrap();
+    assert!(message.starts_with("ConfirmEvents: UnauthorizedOperation: so it is"), "{reason}");
+    relay.says("ERROR").await;
+    // Pulls that work meanwhile change nothing, nor do leases that are over.
+    let pulls = world.calls("PullEvents");
+    world.until("pulled again", |state| state.calls["PullEvents"] >= pulls + 3).await;
+    let status = admin.status().await;
+    assert_eq!(status["ready"], false, "{status}");
+    let main = &status["sources"]["main"];
+    assert_eq!((&main["state"], &main["trouble"]["kind"]), (&"refused".into(), &"refused".into()));
+    for error in [&main["trouble"], &main["last_error"]] {
+        assert!(error["message"].as_str().unwrap().contains("the-request-id"), "{status}");
+    }
+    let trouble = "vod_relay_source_trouble{source=\"main\",kind=\"refused\"}";
+    assert_eq!(admin.metric(trouble).await, 1.0);
+    assert_eq!(admin.metric("vod_relay_source_up{source=\"main\"}").await, 0.0);
+    gate.refuse_with(None);
+    world.until_confirmed(1).await;
+    admin.until_ready().await;
+    assert_eq!(admin.metric(trouble).await, 0.0);
+    assert_eq!(app.requests().len(), 1, "it came again and was not delivered again");
+    assert_eq!(relay.stop().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn confirms_that_fail_for_long_make_it_unready_until_one_works() {
+    let world = quick_world().await;
+    let app = App::new().await;
+    let gate = Gate::before(&world).await;
+    let relay = gate.relay(&world, &app).start();
+    let admin = Admin::of(&relay).await;
+    admin.until_ready().await;
+    let refusals = [
+        (Refusal::Http500, "unreachable"),
+        (Refusal::Code("ResourceNotFound"), "failing"),
+        (Refusal::Code("InvalidParameterValue"), "failing"),
+    ];
+    for (n, (refusal, problem)) in (1..).zip(refusals) {
+        gate.refuse_with(Some(refusal));
+        world.push(1);
+        let reason = admin.until_unready("source main", problem).await;
+        let message = reason["message"].as_str().unwrap();
+        assert!(message.starts_with("ConfirmEvents: "), "{reason}");
+        assert_eq!(admin.status().await["sources"]["main"]["trouble"]["kind"], problem);
+        gate.refuse_with(None);
+        world.until_confirmed(n).await;
+        admin.until_ready().await;
+    }
+    assert_eq!(relay.stop().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_single_handle_that_is_late_leaves_it_ready() {
+    let world = quick_world().await;
+    let app = App::new().await;
+    let gate = Gate::before(&world).await;
+    let relay = gate.relay(&world, &app).start();
+    let admin = Admin::of(&relay).await;
+    admin.until_ready().await;
+    gate.refuse_with(Some(Refusal::Once("InvalidParameterValue")));
+    world.push(1);
+    let confirmed = world.until_confirmed(1);
+    tokio::pin!(confirmed);
+    loop {
+        tokio::select! {
+            () = &mut confirmed => break,
+            () = tokio::time::sleep(LOOK) => assert_eq!(admin.get("/readyz").await.0, 200),
+        }
+    }
+    assert_eq!(admin.status().await["counts"]["refused_confirms"], 1);
+    assert_eq!(relay.stop().await.code, Some(0));
+}
+
+#[tokio::test]
 async fn a_sink_that_is_down_makes_it_unready_if_it_is_required() {
     let world = World::with_leases(Duration::from_secs(30)).await;
     let closed = Closed::new();
@@ -445,4 +537,66 @@ async fn an_address_that_is_taken_is_told_before_anything_is_pulled() {
     // A run that ends has no admin server, so nothing is in its way.
     let ended = relay.once().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+/// Lets through to VOD what is not to be refused.
+#[derive(Clone)]
+struct Gate {
+    http: Client,
+    vod: String,
+    refusal: Arc<Mutex<Option<Refusal>>>,
+    url: String,
+}
+
+/// How confirms are answered in VOD's place.
+#[derive(Debug, Clone, Copy)]
+enum Refusal {
+    Http500,
+    Code(&'static str),
+    /// With this code, but only the next.
+    Once(&'static str),
+}
+
+impl Gate {
+    async fn before(world: &World) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let vod = world.url.clone();
+        let http = http::client(Settings::to(&vod.parse().unwrap())).unwrap();
+        let gate = Self { http, vod, refusal: Arc::default(), url };
+        let app = Router::new().fallback(pass).with_state(gate.clone());
+        tokio::spawn(axum::serve(listener, app).into_future());
+        gate
+    }
+
+    fn relay(&self, world: &World, app: &App) -> Relay {
+        let source = source_of(&self.url, "main", &Account::default(), QUICK);
+        world.raw_config(&[&source, ADMIN, &app.sink("app", "timeout = \"1s\"")].concat())
+    }
+
+    fn refuse_with(&self, refusal: Option<Refusal>) {
+        *self.refusal.lock().unwrap() = refusal;
+    }
+
+    fn refusal(&self) -> Option<Refusal> {
+        let mut refusal = self.refusal.lock().unwrap();
+        if let Some(Refusal::Once(_)) = *refusal { refusal.take() } else { *refusal }
+    }
+}
+
+async fn pass(State(gate): State<Gate>, headers: HeaderMap, body: Bytes) -> Response {
+    if headers["x-tc-action"] == "ConfirmEvents" {
+        match gate.refusal() {
+            None => {}
+            Some(Refusal::Http500) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            Some(Refusal::Code(code) | Refusal::Once(code)) => {
+                let error = format!("{{\"Code\":\"{code}\",\"Message\":\"so it is\"}}");
+                let answer = format!("\"Error\":{error},\"RequestId\":\"the-request-id\"");
+                return format!("{{\"Response\":{{{answer}}}}}").into_response();
+            }
+        }
+    }
+    // The host is signed, so it goes on as it is.
+    let answer = gate.http.post(&gate.vod).headers(headers).body(body).send().await.unwrap();
+    (answer.status(), answer.bytes().await.unwrap()).into_response()
 }
