@@ -160,9 +160,7 @@ impl Progress {
     /// A delivered event has the same handle as others, which are not safe yet: those are what is
     /// unsettled.
     pub fn shares_its_confirm(&self, event: EventId) {
-        self.with_unsettled(|unsettled| {
-            unsettled.left.remove(&event);
-        });
+        self.with_unsettled(|unsettled| unsettled.shares_its_confirm(event));
     }
 
     /// A handle of a delivered event was not confirmed: refused, or no answer until its lease ended.

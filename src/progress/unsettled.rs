@@ -59,6 +59,11 @@ impl Unsettled {
         self.confirmed = true;
     }
 
+    /// The event is delivered, and the handle of other events confirms it with them.
+    pub(super) fn shares_its_confirm(&mut self, event: EventId) {
+        self.left.remove(&event);
+    }
+
     /// A handle of a delivered event was not confirmed.
     pub(super) fn unconfirmed(&mut self, event: EventId, lease_over: Instant) {
         self.left.remove(&event);
