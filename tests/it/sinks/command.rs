@@ -1,12 +1,10 @@
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use tracing_subscriber::fmt::MakeWriter;
 use vod_relay::format::Format;
 use vod_relay::sink::command::Config;
 use vod_relay::sink::{Kind, Parcel, Sink};
@@ -157,50 +155,4 @@ fn when_the_relay_stops_nothing_stays_behind() {
         Err(_) => Some(()),
     };
     runtime().block_on(eventually("end of the process", ended));
-}
-
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Captured {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(text);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Captured {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-#[tokio::test]
-async fn what_a_program_prints_is_in_the_log() {
-    let captured = Captured::default();
-    let subscriber =
-        tracing_subscriber::fmt().with_ansi(false).with_writer(captured.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let (_dir, sink) = script("echo transcoded; seq 101 >&2; exit 1");
-    let parcel = parcel(1);
-    let reason = transient(deliver(&*sink, parcel.clone()).await);
-    assert_eq!(reason, "/bin/sh exited with status 1: 101");
-    let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
-    let line = log.lines().find(|line| line.contains("transcoded")).unwrap();
-    let id = parcel.event.id();
-    for part in [
-        "vod_relay::sink::command: ",
-        "sink=\"app\"",
-        "stream=\"stdout\"",
-        &format!("event.id={id}"),
-    ] {
-        assert!(line.contains(part), "{line}");
-    }
-    assert!(log.contains("left out 1 more lines that the command printed"), "{log}");
 }

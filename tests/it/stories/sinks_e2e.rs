@@ -103,6 +103,28 @@ esac
 }
 
 #[tokio::test]
+async fn what_a_command_prints_is_in_the_log() {
+    let world = World::new().await;
+    let ids = world.push(1);
+    let sink = "[sinks.script]\ntype = \"command\"\n\
+                command = [\"/bin/sh\", \"-c\", \"echo transcoded; seq 101 >&2\"]\n";
+    let relay = world.config("", sink).env("VOD_RELAY_LOG", "off,vod_relay::sink::command=info");
+    let ended = relay.once().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stdout, "", "it is not the relay's own output");
+    let about = |stream: &str| {
+        let id = &ids[0];
+        format!("sink=\"script\" event.id={id} stream=\"{stream}\"")
+    };
+    let mut expected = vec![format!("transcoded {}", about("stdout"))];
+    expected.extend((1..=100).map(|number| format!("{number} {}", about("stderr"))));
+    let left_out = "left out 1 more lines that the command printed";
+    expected.push(format!("{left_out} {} dropped=1", about("stderr")));
+    let lines = ended.stderr.lines().map(|line| line.split_once(" INFO ").unwrap().1);
+    assert_eq!(sorted(lines), sorted(expected));
+}
+
+#[tokio::test]
 async fn a_file_that_is_rotated_under_load_keeps_every_event() {
     let world = World::new().await;
     let ids = world.push(1000);
