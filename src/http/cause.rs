@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
+use rustls::InvalidMessage;
+
 use super::CONNECT_TIMEOUT;
 
 /// What is at the bottom of a failed request, in the words of the one who must mend it. `limit` is
@@ -52,6 +54,10 @@ fn tls_cause(error: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(why) => format!("certificate not trusted: {why}"),
         rustls::Error::AlertReceived(alert) => {
             format!("the server ended the TLS handshake: {alert:?}")
+        }
+        // What came is not even the beginning of a record.
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            "TLS: the server does not talk it at this port".to_owned()
         }
         other => format!("TLS: {other}"),
     }

@@ -1,6 +1,7 @@
 mod server;
 mod tls;
 
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -183,6 +184,18 @@ async fn faults_of_the_network_are_transient_and_named() {
     let server = Server::start([Answer::Raw("SSH-2.0-OpenSSH\r\n\r\n")]).await;
     let reason = transient(deliver(&*sink(&server.url("/")), parcel(1)).await);
     assert!(reason.contains("HTTP"), "{reason}");
+
+    // A server without TLS answers a hello in its own way.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        connection.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        // Until the other side has gone: what is not read here would reset the connection.
+        io::copy(&mut connection, &mut io::sink()).unwrap();
+    });
+    let reason = transient(deliver(&*sink(&url), parcel(1)).await);
+    assert!(reason.ends_with(": TLS: the server does not talk it at this port"), "{reason}");
 
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
