@@ -22,6 +22,13 @@ pub struct Files {
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
+impl Files {
+    /// Whether none is named.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Why TLS cannot be set up.
 #[cfg(feature = "tls")]
 #[derive(Debug, thiserror::Error)]

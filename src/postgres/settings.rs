@@ -161,7 +161,7 @@ impl Settings {
 }
 
 fn encryption(mode: Option<&str>, files: &Files, is_local: bool) -> Result<Encryption, Flaw> {
-    let has_files = *files != Files::default();
+    let has_files = !files.is_empty();
     match mode {
         None if is_local && !has_files => Ok(Encryption::Off),
         None if has_files => Ok(Encryption::Verified),

@@ -68,8 +68,7 @@ impl Server {
     ///
     /// One cannot be used; those of before stay.
     pub fn renew(&self) -> Result<bool, TlsError> {
-        let has_files = self.files.ca_file.is_some() || self.files.identity.is_some();
-        if !self.address.with_tls || !has_files {
+        if !self.address.with_tls || self.files.is_empty() {
             return Ok(false);
         }
         let renewed = tls::client_config(&self.files)?;

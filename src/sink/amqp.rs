@@ -29,7 +29,6 @@ pub use self::settings::Config;
 use super::link::Link;
 use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Probed, Refusal, Settings, Sink};
 use crate::time::{self, Instant};
-use crate::tls::Files;
 
 /// The most events that one call publishes before it waits for the confirmations.
 const BATCH: usize = 128;
@@ -120,7 +119,7 @@ impl Sink for Amqp {
     /// Reads the certificates again, which may have been renewed under the same names, and connects
     /// anew.
     fn reopen(&self) {
-        if self.config.tls == Files::default() {
+        if self.config.tls.is_empty() {
             return;
         }
         match tls(&self.config) {

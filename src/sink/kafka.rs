@@ -212,8 +212,7 @@ impl Sink for Kafka {
 
     /// Reads the certificates again, which may have been renewed under the same names.
     fn reopen(&self) {
-        let files = self.config.tls.as_ref();
-        if files.is_some_and(|files| files.ca_file.is_some() || files.identity.is_some()) {
+        if self.config.tls.as_ref().is_some_and(|files| !files.is_empty()) {
             self.clients.read_again();
         }
     }

@@ -33,7 +33,6 @@ pub use self::settings::Config;
 use super::link::Link;
 use super::{BoxFuture, Limits, OpenError, Outcome, Parcel, Probed, Refusal, Settings, Sink};
 use crate::time::{self, Instant};
-use crate::tls;
 
 /// The most events that one call publishes before it waits for the acknowledgements.
 const BATCH: usize = 32;
@@ -224,7 +223,7 @@ impl Sink for Mqtt {
     /// Reads the certificates again, which may have been renewed under the same names, and connects
     /// anew.
     fn reopen(&self) {
-        if self.config.tls == tls::Files::default() {
+        if self.config.tls.is_empty() {
             return;
         }
         match self.config.tls() {

@@ -65,7 +65,8 @@ impl Config {
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
         let url = section.url("url", None, &SCHEMES);
         let (user, password) = (section.string("user"), section.secret("password"));
-        let files = section.tls_files();
+        let is_secure = url.as_ref().is_none_or(|url| url.scheme() == SCHEMES[1]);
+        let files = section.tls_files_if(is_secure, "rediss://");
         let stream = section.string_or("stream", "vod:events");
         if stream.is_empty() {
             section.mistake("stream", "is empty", "for example \"vod:events\"");

@@ -18,4 +18,20 @@ impl Section<'_> {
         }
         tls::Files { ca_file, identity: cert_file.zip(key_file) }
     }
+
+    /// The same for a connection that is with TLS or not. Who names a file wants it, so without it that
+    /// is a mistake, answered with what asks for TLS.
+    pub fn tls_files_if(&self, is_on: bool, asked_for_by: &str) -> tls::Files {
+        let files = self.tls_files();
+        if !is_on {
+            let problem = format!("goes with {asked_for_by} alone");
+            let right = format!("{asked_for_by}, or leave it out");
+            for key in ["ca_file", "client_cert_file", "client_key_file"] {
+                if self.has(key) {
+                    self.mistake(key, &problem, &right);
+                }
+            }
+        }
+        files
+    }
 }

@@ -17,7 +17,7 @@ use super::CONCURRENCY;
 use super::settings::Config;
 use crate::http;
 use crate::sink::link::Connection;
-use crate::tls::{self, Files};
+use crate::tls;
 
 /// The longest that the broker may take to let the relay in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -31,7 +31,7 @@ const HEARTBEAT: u16 = 10;
 pub(super) fn tls(config: &Config) -> Result<Option<Arc<ClientConfig>>, String> {
     match tls::client_config(&config.tls) {
         Ok(tls) => Ok(Some(tls)),
-        Err(_) if config.url.scheme() == "amqp" && config.tls == Files::default() => Ok(None),
+        Err(_) if config.url.scheme() == "amqp" && config.tls.is_empty() => Ok(None),
         Err(error) => Err(error.to_string()),
     }
 }

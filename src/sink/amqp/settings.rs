@@ -16,6 +16,9 @@ use crate::tls;
 /// The most bytes of a routing key or of an exchange's name, by the protocol.
 const NAME_MAX: usize = 255;
 
+/// The scheme that asks for TLS.
+const SECURE: &str = "amqps";
+
 /// The virtual host unless the URL names one.
 const VHOST: &str = "/";
 
@@ -58,7 +61,7 @@ impl fmt::Debug for Config {
 impl Config {
     /// Reads the sink's keys.
     pub(in crate::sink) fn read(section: &Section<'_>) -> Option<Self> {
-        let url = section.url("url", None, &["amqp", "amqps"]);
+        let url = section.url("url", None, &["amqp", SECURE]);
         if let Some(Err(problem)) = url.as_ref().map(|url| url.as_str().parse::<AMQPUri>()) {
             section.mistake(
                 "url",
@@ -67,7 +70,8 @@ impl Config {
             );
         }
         let user = user(section, url.as_ref());
-        let tls = section.tls_files();
+        let is_secure = url.as_ref().is_none_or(|url| url.scheme() == SECURE);
+        let tls = section.tls_files_if(is_secure, "amqps://");
         let exchange = section.string_or("exchange", "");
         if exchange.len() > NAME_MAX {
             section.mistake("exchange", "is too long", "255 bytes at the most");
@@ -159,6 +163,10 @@ mod tests {
             (&long, "routing_key: is too long"),
             ("url = 'amqp://a'\nrouting_key = 'q'\npassword = 'hunter2'", "stands without user"),
             ("url = 'amqp://u:hunter2@a'\nrouting_key = 'q'\nuser = 'v'", "beside a user in url"),
+            (
+                "url = 'amqp://a'\nrouting_key = 'q'\nca_file = '/a'",
+                "ca_file: goes with amqps:// alone",
+            ),
         ] {
             let mistakes = self::config(keys).1;
             assert!(mistakes.contains(flaw), "{keys}: {mistakes}");

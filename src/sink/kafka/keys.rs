@@ -151,16 +151,8 @@ pub(super) fn topic(section: &Section<'_>) -> Option<String> {
 /// Whether to talk TLS, and with which files.
 pub(super) fn tls(section: &Section<'_>) -> Option<tls::Files> {
     let is_on = section.boolean("tls", false);
-    let files = section.tls_files();
-    if is_on {
-        return Some(files);
-    }
-    for key in ["ca_file", "client_cert_file", "client_key_file"] {
-        if section.has(key) {
-            section.mistake(key, "goes with tls = true alone", "tls = true, or leave it out");
-        }
-    }
-    None
+    let files = section.tls_files_if(is_on, "tls = true");
+    is_on.then_some(files)
 }
 
 /// Who to be.

@@ -78,17 +78,11 @@ impl Config {
         let topic = Template::read(section, ["topic", TOPIC], RIGHT, flaw);
         let retain = section.boolean("retain", false);
         let require_subscriber = section.boolean("require_subscriber", true);
-        let tls = section.tls_files();
+        let is_secure = url.as_ref().is_none_or(|url| url.scheme() == SECURE);
+        let tls = section.tls_files_if(is_secure, "mqtts://");
         let format = section.format();
         let timeout = crate::sink::timeout(section, Duration::from_secs(10));
         let mut url = url?;
-        if url.scheme() != SECURE {
-            for key in ["ca_file", "client_cert_file", "client_key_file"] {
-                if section.has(key) {
-                    section.mistake(key, "goes with mqtts:// alone", "mqtts://, or leave it out");
-                }
-            }
-        }
         if !matches!(url.path(), "" | "/") || url.query().is_some() {
             section.mistake("url", "says more than a server", "mqtt://host:1883, and topic");
         }

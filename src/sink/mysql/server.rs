@@ -124,7 +124,7 @@ impl Server {
 
     /// Whether TLS has files.
     pub(super) fn has_files(&self) -> bool {
-        self.files != Files::default()
+        !self.files.is_empty()
     }
 
     /// What the client is told, with what the files hold now. No statement may wait for a lock longer
@@ -179,7 +179,7 @@ impl Server {
 }
 
 fn ssl_mode(mode: Option<&str>, files: &Files) -> Result<SslMode, (&'static str, &'static str)> {
-    let has_files = *files != Files::default();
+    let has_files = !files.is_empty();
     match mode {
         None if has_files => Ok(SslMode::VerifyIdentity),
         None => Ok(SslMode::Disabled),

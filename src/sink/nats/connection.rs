@@ -49,8 +49,8 @@ impl std::fmt::Debug for Keys {
 impl Keys {
     /// Reads the files; the error says which cannot be used.
     pub(super) fn read(config: &Config) -> Result<Self, String> {
-        let wants_tls = config.tls != tls::Files::default()
-            || config.servers.iter().any(|server| server.scheme() == "tls");
+        let wants_tls =
+            !config.tls.is_empty() || config.servers.iter().any(|server| server.scheme() == "tls");
         let tls = match tls::client_config(&config.tls) {
             Ok(tls) => Some(tls),
             Err(_) if !wants_tls => None,
@@ -130,7 +130,10 @@ impl Session {
             }
         });
         if let Some(tls) = &keys.tls {
-            options = options.tls_client_config(ClientConfig::clone(tls));
+            options = options
+                .tls_client_config(ClientConfig::clone(tls))
+                // Who names a file wants it, whatever the server asks for.
+                .require_tls(!config.tls.is_empty());
         }
         let servers = config.servers.iter().map(|url| ServerAddr::from_url(bare(url)));
         let servers = servers.collect::<Result<Vec<_>, _>>().map_err(|e| failed(e.to_string()))?;

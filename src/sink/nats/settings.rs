@@ -89,7 +89,7 @@ impl Config {
 
     /// Whether there is something to read again when files may have changed.
     pub(super) fn has_files(&self) -> bool {
-        matches!(self.auth, Auth::Credentials(_)) || self.tls != tls::Files::default()
+        matches!(self.auth, Auth::Credentials(_)) || !self.tls.is_empty()
     }
 }
 

@@ -240,6 +240,16 @@ async fn an_authority_of_ones_own_is_trusted_and_a_certificate_is_shown() {
 }
 
 #[tokio::test]
+async fn who_names_a_certificate_talks_to_no_server_without_tls() {
+    let Some(nats) = Nats::with("").await else { return };
+    nats.make_stream("vod.>", json!({})).await;
+    let authority = Authority::new();
+    let sink = sink(&nats, &format!("ca_file = {:?}", authority.ca_file()));
+    let reason = transient(deliver(&*sink, parcel(1)).await);
+    assert!(reason.ends_with("TLS: the server does not talk it at this port"), "{reason}");
+}
+
+#[tokio::test]
 async fn files_that_cannot_be_used_are_named_at_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("relay.creds");

@@ -262,6 +262,7 @@ fn what_is_wrong_with_an_address_is_told_without_it() {
         ("url = \"redis://h\"\nuser = \"b\"", "user: names a user without a password"),
         ("url = \"redis://h\"\nstream = \"\"", "stream: is empty"),
         ("url = \"redis://h\"\nmax_len = 0", "max_len: is 0"),
+        ("url = \"redis://h\"\nca_file = \"ca.pem\"", "ca_file: goes with rediss:// alone"),
     ] {
         let text = format!("[sources.main]\n[sinks.app]\ntype = \"redis\"\n{keys}\n");
         let error = vod_relay::config::Config::parse("test", &text, &|_| None).unwrap_err();
