@@ -150,6 +150,10 @@ impl Logging {
 /// They are heard only where the level names them.
 const QUIET: [&str; 5] = ["async_nats", "lapin", "rdkafka", "rumqttc", "rumqttc_core"];
 
+/// A library that prints a password at its finest level, among the bytes of what it sends: it is heard
+/// up to this level.
+const INDISCREET: (&str, LevelFilter) = ("lapin", LevelFilter::DEBUG);
+
 /// What is logged.
 fn filter(log: &Log) -> Result<Targets, String> {
     let level = match level_of_environment() {
@@ -161,7 +165,20 @@ fn filter(log: &Log) -> Result<Targets, String> {
     };
     let targets = level.parse::<Targets>().map_err(|error| format!("log.level: {error}"))?;
     let quiet = QUIET.into_iter().filter(|library| !level.contains(library));
-    Ok(quiet.fold(targets, |targets, library| targets.with_target(library, LevelFilter::OFF)))
+    let targets =
+        quiet.fold(targets, |targets, library| targets.with_target(library, LevelFilter::OFF));
+    Ok(discreet(targets))
+}
+
+/// The same without what would show a secret.
+fn discreet(targets: Targets) -> Targets {
+    let (library, most) = INDISCREET;
+    let others = targets.default_level().unwrap_or(LevelFilter::OFF);
+    let limited = targets.into_iter().map(|(target, level)| match target.starts_with(library) {
+        true => (target, level.min(most)),
+        false => (target, level),
+    });
+    limited.collect::<Targets>().with_default(others)
 }
 
 /// The level that the environment asks for.
@@ -208,5 +225,16 @@ mod tests {
             assert!(hears(&format!("info,{library}=warn"), library), "{library}");
         }
         assert!(hears("info", "vod_relay"));
+    }
+
+    #[test]
+    fn no_level_has_a_library_print_what_it_sends() {
+        let log = |level: &str| Log { format: LogFormat::Text, level: level.to_owned() };
+        for level in ["trace,lapin=trace", "lapin::io_loop=trace", "lapin"] {
+            let filter = filter(&log(level)).unwrap();
+            assert!(!filter.would_enable("lapin::io_loop", &Level::TRACE), "{level}");
+            assert!(filter.would_enable("lapin::io_loop", &Level::DEBUG), "{level}");
+        }
+        assert!(filter(&log("trace,lapin=debug")).unwrap().would_enable("hyper", &Level::TRACE));
     }
 }
