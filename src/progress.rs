@@ -1,9 +1,9 @@
 //! What became of a source's events so far.
 
+mod confirms;
 mod pulse;
 mod sink;
 mod totals;
-mod unconfirmed;
 mod unsettled;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,10 +12,10 @@ use std::sync::{Mutex, PoisonError};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 
+pub use self::confirms::Confirms;
 pub use self::pulse::{Answered, Pulse, Trouble, TroubleKind, Vitals};
 pub use self::sink::{Down, Mishap, SinkProgress, SinkVitals};
 pub use self::totals::Totals;
-pub use self::unconfirmed::Unconfirmed;
 pub use self::unsettled::Round;
 use self::unsettled::Unsettled;
 use crate::event::EventId;

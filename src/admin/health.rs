@@ -106,7 +106,7 @@ fn judge_source(vitals: Option<&Vitals>, patience: Duration, now: Instant) -> Op
     let Some(vitals) = vitals else {
         return Some(Problem::new("starting", "no pull has ended yet", None));
     };
-    let confirms = vitals.unconfirmed(patience, now).map(|trouble| {
+    let confirms = vitals.confirms.trouble(patience, now).map(|trouble| {
         let word = super::measure::word(trouble.kind);
         Problem::new(word, &trouble.message, Some(trouble.since.wall))
     });
@@ -230,15 +230,19 @@ mod tests {
     async fn a_source_that_cannot_confirm_is_as_bad_as_one_that_cannot_pull() {
         let pulse = Pulse::default();
         pulse.answered();
-        pulse.unconfirmed(TroubleKind::Unreachable, "ConfirmEvents: reset".to_owned());
+        pulse.unconfirmed(TroubleKind::Unreachable, "ConfirmEvents: reset".to_owned(), time::now());
         assert_eq!(word(&pulse), None, "once is no outage");
         tokio::time::advance(PATIENCE).await;
-        pulse.unconfirmed(TroubleKind::Failing, "ConfirmEvents: internal error".to_owned());
+        pulse.unconfirmed(
+            TroubleKind::Failing,
+            "ConfirmEvents: internal error".to_owned(),
+            time::now(),
+        );
         pulse.answered();
         assert_eq!(word(&pulse), Some("failing"));
         pulse.paused("there is no room", time::now());
         assert_eq!(word(&pulse), Some("failing"), "it is the confirms that make no room");
-        pulse.unconfirmed(TroubleKind::Refused, "ConfirmEvents: no rights".to_owned());
+        pulse.unconfirmed(TroubleKind::Refused, "ConfirmEvents: no rights".to_owned(), time::now());
         tokio::time::advance(PATIENCE + SECOND).await;
         pulse.unreachable("PullEvents: reset".to_owned(), time::now());
         assert_eq!(word(&pulse), Some("refused"), "what only a person can mend comes first");

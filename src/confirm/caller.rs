@@ -126,13 +126,14 @@ impl Caller {
         let handles = || batch.iter().map(|one| &one.handle);
         loop {
             crash::point("before-confirm");
+            let asked = time::now();
             let Err(error) = self.client.confirm_events(handles()).await else {
                 crash::point("after-confirm");
                 self.progress.pulse().confirmed();
                 return Ok(());
             };
             tries += 1;
-            self.failed(&error, batch.len());
+            self.failed(&error, batch.len(), asked);
             // VOD's wish is honoured as far as the lease allows.
             let wish = error.retry_after.unwrap_or_default().min(RETRY.longest);
             let delay = delays.next_delay().max(wish);
@@ -168,15 +169,15 @@ impl Caller {
     }
 
     /// A call failed. Only a person can mend some failures, and is told.
-    fn failed(&self, error: &CallError, events: usize) {
+    fn failed(&self, error: &CallError, events: usize, asked: Instant) {
         let pulse = self.progress.pulse();
         let Some(code) = refusal(error) else {
             let was_answered = error.code.is_some();
             let kind = if was_answered { TroubleKind::Failing } else { TroubleKind::Unreachable };
-            pulse.unconfirmed(kind, error.to_string());
+            pulse.unconfirmed(kind, error.to_string(), asked);
             return;
         };
-        pulse.unconfirmed(TroubleKind::Refused, error.to_string());
+        pulse.unconfirmed(TroubleKind::Refused, error.to_string(), asked);
         self.progress.confirms_refused(code);
         if let Some(left_out) = self.errors.ask() {
             let source = &self.source;

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::Unconfirmed;
+use super::Confirms;
 use crate::time::{self, Instant};
 
 /// How a source fares. Nothing is known until its first pull has ended.
@@ -23,8 +23,8 @@ pub struct Vitals {
     pub answered: Option<Answered>,
     /// What keeps events from coming; `None` after a good answer.
     pub trouble: Option<Trouble>,
-    /// Confirms that fail, whatever becomes of pulls; `None` after one that worked.
-    pub unconfirmed: Option<Unconfirmed>,
+    /// How confirms fare, whatever becomes of pulls.
+    pub confirms: Confirms,
     /// The last failure of a pull or a confirm, over or not, and when it happened.
     pub last_error: Option<(String, SystemTime)>,
 }
@@ -66,15 +66,10 @@ impl Vitals {
     /// All that is wrong, the worst first. Confirms that fail count once they have done so for
     /// `long`.
     pub fn troubles(&self, long: Duration, now: Instant) -> Vec<&Trouble> {
-        let confirms = self.unconfirmed(long, now);
+        let confirms = self.confirms.trouble(long, now);
         let mut troubles: Vec<_> = self.trouble.iter().chain(confirms).collect();
         troubles.sort_by_key(|trouble| trouble.kind);
         troubles
-    }
-
-    /// What keeps events from being confirmed, if it is as bad as that.
-    pub fn unconfirmed(&self, long: Duration, now: Instant) -> Option<&Trouble> {
-        self.unconfirmed.as_ref()?.trouble(long, now)
     }
 }
 
@@ -85,10 +80,10 @@ impl Pulse {
         let answered = Some(Answered { at, wall: time::wall_clock() });
         let mut vitals = self.lock();
         let before = vitals.take();
-        let (unconfirmed, last_error) =
-            before.map(|before| (before.unconfirmed, before.last_error)).unwrap_or_default();
+        let (confirms, last_error) =
+            before.map(|before| (before.confirms, before.last_error)).unwrap_or_default();
         let (heard, trouble) = (Some(at), None);
-        *vitals = Some(Vitals { turned: at, heard, answered, trouble, unconfirmed, last_error });
+        *vitals = Some(Vitals { turned: at, heard, answered, trouble, confirms, last_error });
     }
 
     /// VOD refuses; the next pull is due at `next`.
@@ -111,20 +106,22 @@ impl Pulse {
         self.trouble(TroubleKind::NoRoom, message.to_owned(), next);
     }
 
-    /// VOD confirmed events, or no confirm was tried yet.
+    /// VOD confirmed events.
     pub fn confirmed(&self) {
         if let Some(vitals) = self.lock().as_mut() {
-            vitals.unconfirmed = None;
+            vitals.confirms.worked(time::now());
         }
     }
 
-    /// A confirm failed. Before the first pull has ended there is nothing to confirm.
-    pub fn unconfirmed(&self, kind: TroubleKind, message: String) {
-        let now = Answered { at: time::now(), wall: time::wall_clock() };
+    /// A confirm that was asked for at `asked` failed. Before the first pull has ended there is nothing
+    /// to confirm.
+    pub fn unconfirmed(&self, kind: TroubleKind, message: String, asked: Instant) {
+        let (now, wall) = (time::now(), time::wall_clock());
+        // It may have hung for long.
+        let asked = Answered { at: asked, wall: wall - now.saturating_duration_since(asked) };
         if let Some(vitals) = self.lock().as_mut() {
-            vitals.last_error = Some((message.clone(), now.wall));
-            let before = vitals.unconfirmed.take();
-            vitals.unconfirmed = Some(Unconfirmed::after(before, kind, message, now));
+            vitals.last_error = Some((message.clone(), wall));
+            vitals.confirms.failed(Trouble { kind, message, since: asked }, now);
         }
     }
 
@@ -145,7 +142,7 @@ impl Pulse {
             TroubleKind::Unreachable => before.and_then(|vitals| vitals.heard),
         };
         let answered = before.and_then(|vitals| vitals.answered);
-        let unconfirmed = before.and_then(|vitals| vitals.unconfirmed.clone());
+        let confirms = before.map(|vitals| vitals.confirms.clone()).unwrap_or_default();
         let last_error = match kind {
             TroubleKind::NoRoom => before.and_then(|vitals| vitals.last_error.clone()),
             TroubleKind::Refused | TroubleKind::Failing | TroubleKind::Unreachable => {
@@ -153,7 +150,7 @@ impl Pulse {
             }
         };
         let trouble = Some(Trouble { kind, message, since });
-        *vitals = Some(Vitals { turned, heard, answered, trouble, unconfirmed, last_error });
+        *vitals = Some(Vitals { turned, heard, answered, trouble, confirms, last_error });
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Vitals>> {
