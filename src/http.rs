@@ -170,7 +170,8 @@ pub fn client(settings: Settings) -> Result<Client, ClientError> {
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
+            // With none allowed it does not even copy each request to have one for a second try.
+            .retry(reqwest::retry::never().max_retries_per_request(0))
             .pool_idle_timeout(idle)
             .tcp_keepalive(TCP_KEEPALIVE)
             .gzip(gzip)

@@ -272,7 +272,7 @@ impl Client {
         let signed = tc3::sign(&request, credential, self.skew.correct(time::wall_clock()));
         let mut headers = HeaderMap::new();
         for (name, value) in signed.headers {
-            let Ok(mut value) = HeaderValue::from_str(&value) else {
+            let Ok(mut value) = HeaderValue::try_from(value) else {
                 let message = format!("{name} holds characters that no header can carry");
                 return Err(CallError::without_answer(action, Class::Permanent, message));
             };

@@ -88,10 +88,10 @@ impl Wire {
         sent: Instant,
     ) -> Result<Raw, CallError> {
         let status = response.status();
-        let headers = response.headers().clone();
         let (bytes, whole) = http::read_body(&mut response, ANSWER_BYTES_MAX)
             .await
             .map_err(|error| self.network(action, &error))?;
+        let headers = std::mem::take(response.headers_mut());
         if !whole {
             let message = format!(
                 "the answer is longer than {} MiB and is left unread, since none of VOD's is so \
