@@ -52,12 +52,12 @@ impl<'o> Canonical<'o> {
         let first = self.members.len();
         self.open(object, leave_out);
         let end = self.members.len();
-        self.push(b"{");
+        self.push_byte(b'{');
         for index in first..end {
             let Some(member) = self.members.get(index) else { break };
             self.write_member(member.key as usize);
         }
-        self.push(b"}");
+        self.push_byte(b'}');
         self.members.truncate(first);
     }
 
@@ -66,12 +66,11 @@ impl<'o> Canonical<'o> {
         let (outline, first) = (self.outline, self.members.len());
         let mut is_any_escaped = false;
         let mut nodes = outline.within(object, b'{');
-        while let (Some(key), Some(value)) = (nodes.next(), nodes.next()) {
-            let (Some(node), Some(value)) = (outline.node(key), outline.node(value)) else { break };
-            if outline.bytes(value) != b"null" && !leave_out(node) {
-                is_any_escaped |= node.is_escaped;
-                let start = first_bytes(outline.text().as_bytes(), node);
-                self.members.push(Member { start, key: u32::try_from(key).unwrap_or(u32::MAX) });
+        while let (Some((at, key)), Some((_, value))) = (nodes.next(), nodes.next()) {
+            if outline.bytes(value) != b"null" && !leave_out(key) {
+                is_any_escaped |= key.is_escaped;
+                let start = first_bytes(outline.text().as_bytes(), key);
+                self.members.push(Member { start, key: u32::try_from(at).unwrap_or(u32::MAX) });
             }
         }
         let members = self.members.get_mut(first..).unwrap_or_default();
@@ -81,10 +80,13 @@ impl<'o> Canonical<'o> {
         }
         let text =
             |member: &Member| outline.node(member.key as usize).map(|key| inside(outline, key));
-        members.sort_unstable_by(|a, b| {
-            let by_start = a.start.cmp(&b.start);
-            by_start.then_with(|| text(a).cmp(&text(b))).then(a.key.cmp(&b.key))
-        });
+        members.sort_unstable_by_key(|member| member.start);
+        // Few begin alike, and those stand together now.
+        for alike in members.chunk_by_mut(|a, b| a.start == b.start) {
+            if alike.len() > 1 {
+                alike.sort_unstable_by(|a, b| text(a).cmp(&text(b)).then(a.key.cmp(&b.key)));
+            }
+        }
     }
 
     fn write_member(&mut self, at: usize) {
@@ -92,7 +94,7 @@ impl<'o> Canonical<'o> {
         let (Some(key), Some(value)) = (outline.node(at), outline.node(at + 1)) else { return };
         if key.is_escaped {
             self.write_string(&inside(outline, key));
-            self.push(b":");
+            self.push_byte(b':');
             return self.write(at + 1);
         }
         let is_plain = !value.is_escaped
@@ -113,14 +115,14 @@ impl<'o> Canonical<'o> {
         match outline.bytes(value).first() {
             Some(b'{') => self.write_object(at, |_| false),
             Some(b'[') => {
-                self.push(b"[");
-                outline.within(at, b'[').for_each(|element| self.write(element));
-                self.push(b"]");
+                self.push_byte(b'[');
+                outline.within(at, b'[').for_each(|(element, _)| self.write(element));
+                self.push_byte(b']');
             }
             Some(b'"') if value.is_escaped => self.write_string(&inside(outline, value)),
             _ => return self.write_as_it_is(value.start..value.end, b','),
         }
-        self.push(b",");
+        self.push_byte(b',');
     }
 
     /// Writes a part of the text that has no other form, and what comes behind it.
@@ -130,7 +132,7 @@ impl<'o> Canonical<'o> {
             self.push_range(start..end + 1);
         } else {
             self.push_range(start..end);
-            self.push(&[behind]);
+            self.push_byte(behind);
         }
     }
 
@@ -153,6 +155,17 @@ impl<'o> Canonical<'o> {
             self.length += range.len();
         } else {
             self.push(text.get(range).unwrap_or_default());
+        }
+    }
+
+    /// Writes what stands between values.
+    fn push_byte(&mut self, byte: u8) {
+        match self.gathered.get_mut(self.length) {
+            Some(room) if self.length < GATHERED => {
+                *room = byte;
+                self.length += 1;
+            }
+            _ => self.push(&[byte]),
         }
     }
 

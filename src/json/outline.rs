@@ -211,7 +211,7 @@ impl<'o> Value<'o> {
     /// The nodes directly in a container that opens with this bracket.
     fn within(self, bracket: u8) -> impl Iterator<Item = Value<'o>> {
         let Self { outline, index } = self;
-        outline.within(index, bracket).map(move |index| Value { outline, index })
+        outline.within(index, bracket).map(move |(index, _)| Value { outline, index })
     }
 }
 
@@ -244,23 +244,23 @@ impl Outline<'_> {
         if string.is_escaped { unescape(inside) } else { Some(Cow::Borrowed(inside)) }
     }
 
-    /// The nodes directly in a container that opens with this bracket. In an object a key and its
-    /// value take turns.
-    pub fn within(&self, container: usize, bracket: u8) -> impl Iterator<Item = usize> {
+    /// The nodes directly in a container that opens with this bracket, with their numbers. In an object
+    /// a key and its value take turns.
+    pub fn within(&self, container: usize, bracket: u8) -> impl Iterator<Item = (usize, Node)> {
         let nodes = &self.places.nodes;
         let opens = |node: &&Node| self.text.as_bytes().get(node.start as usize) == Some(&bracket);
         let end = nodes.get(container).filter(opens).map_or(0, |node| node.next as usize);
         let mut at = container + 1;
         std::iter::from_fn(move || {
             let node = nodes.get(at).filter(|_| at < end)?;
-            Some(std::mem::replace(&mut at, node.next as usize))
+            Some((std::mem::replace(&mut at, node.next as usize), *node))
         })
     }
 }
 
-/// A place in a text. No answer that is read is as long as 4 GiB.
+/// A place in a text; the pass goes over none that has more places than this.
 fn place(at: usize) -> u32 {
-    u32::try_from(at).unwrap_or(u32::MAX)
+    at as u32
 }
 
 #[cfg(test)]

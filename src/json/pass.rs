@@ -22,6 +22,7 @@ struct Open {
     /// Its node; beyond all nodes if it is nested too deep to have one.
     index: usize,
     closes_with: u8,
+    /// How many levels of containers are in it so far.
     height: u8,
 }
 
@@ -29,9 +30,13 @@ struct Open {
 pub(super) struct Mistake;
 
 impl<'a> Pass<'a> {
-    /// Goes over a text: the nodes up to its end, or up to a mistake, and whether there was one.
+    /// Goes over a text: the nodes up to its end, or up to a mistake, and whether there was one. One of
+    /// 4 GiB, which no answer is, is taken for a mistake as a whole.
     pub(super) fn over(text: &'a str) -> (Vec<Node>, Result<(), Mistake>) {
         let bytes = text.as_bytes();
+        if u32::try_from(bytes.len()).is_err() {
+            return (Vec::new(), Err(Mistake));
+        }
         // An event of VOD's has a value, or a key, in some 16 bytes.
         let nodes = Vec::with_capacity(bytes.len() / 14 + 2);
         let mut pass = Self { bytes, at: 0, nodes, open: Vec::with_capacity(16) };
@@ -127,9 +132,6 @@ impl<'a> Pass<'a> {
     fn note(&mut self, start: usize, end: usize, is_escaped: bool) {
         if self.open.len() <= DEPTH_MAX {
             self.nodes.push(Node::new(start, end, self.nodes.len() + 1, is_escaped));
-            if let Some(around) = self.open.last_mut() {
-                around.height = around.height.max(1);
-            }
         }
     }
 
@@ -140,11 +142,13 @@ impl<'a> Pass<'a> {
 
     fn close(&mut self, open: Open, end: usize) {
         let next = self.nodes.len();
+        let is_empty = next <= open.index.saturating_add(1);
+        let height = open.height.max(u8::from(!is_empty));
         if let Some(node) = self.nodes.get_mut(open.index) {
-            node.close(end, next, open.height);
+            node.close(end, next, height);
         }
         if let Some(around) = self.open.last_mut() {
-            around.height = around.height.max(open.height.saturating_add(1));
+            around.height = around.height.max(height.saturating_add(1));
         }
     }
 

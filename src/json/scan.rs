@@ -52,11 +52,11 @@ fn special(bytes: &[u8], from: usize) -> Option<usize> {
     // that is may be wrong, but not the first.
     while let Some(word) = bytes.get(at..at + 8) {
         let word = u64::from_le_bytes(word.try_into().ok()?);
-        let quote = word ^ (ONES * 0x22);
+        // A quote becomes a blank, which then comes next to the control characters.
+        let low = word ^ (ONES * 0x02);
         let backslash = word ^ (ONES * 0x5c);
-        let marked = (quote.wrapping_sub(ONES) & !quote)
-            | (backslash.wrapping_sub(ONES) & !backslash)
-            | (word.wrapping_sub(ONES * 0x20) & !word);
+        let marked =
+            (low.wrapping_sub(ONES * 0x21) & !low) | (backslash.wrapping_sub(ONES) & !backslash);
         let marked = marked & HIGHS;
         if marked != 0 {
             return Some(at + marked.trailing_zeros() as usize / 8);
