@@ -174,9 +174,12 @@ fn filter(log: &Log) -> Result<Targets, String> {
 fn discreet(targets: Targets) -> Targets {
     let (library, most) = INDISCREET;
     let others = targets.default_level().unwrap_or(LevelFilter::OFF);
-    let limited = targets.into_iter().map(|(target, level)| match target.starts_with(library) {
-        true => (target, level.min(most)),
-        false => (target, level),
+    // What names only a part of it leaves the rest to the default. A later level for a name replaces an
+    // earlier one.
+    let rest = (library.to_owned(), others);
+    let limited = std::iter::once(rest).chain(targets).map(|(target, level)| {
+        let most = if target.starts_with(library) { most } else { LevelFilter::TRACE };
+        (target, level.min(most))
     });
     limited.collect::<Targets>().with_default(others)
 }
@@ -230,7 +233,9 @@ mod tests {
     #[test]
     fn no_level_has_a_library_print_what_it_sends() {
         let log = |level: &str| Log { format: LogFormat::Text, level: level.to_owned() };
-        for level in ["trace,lapin=trace", "lapin::io_loop=trace", "lapin"] {
+        for level in
+            ["trace,lapin=trace", "lapin::io_loop=trace", "lapin", "trace,lapin::channel=debug"]
+        {
             let filter = filter(&log(level)).unwrap();
             assert!(!filter.would_enable("lapin::io_loop", &Level::TRACE), "{level}");
             assert!(filter.would_enable("lapin::io_loop", &Level::DEBUG), "{level}");
