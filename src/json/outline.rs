@@ -295,6 +295,20 @@ mod tests {
     }
 
     #[test]
+    fn a_height_is_the_levels_of_nesting() {
+        for (text, height) in [
+            ("1", 0),
+            ("[]", 0),
+            ("[1]", 1),
+            ("[[]]", 1),
+            ("{\"a\":{},\"b\":2}", 1),
+            ("[[1],2,[[3]],4]", 3),
+        ] {
+            assert_eq!(Outline::of(text).root().height(), height, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_nested_too_deep_is_one_value() {
         let deep = format!("{{\"a\":{}{},\"b\":1}}", "[".repeat(10_000), "]".repeat(10_000));
         let outline = Outline::of(&deep);
