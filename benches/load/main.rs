@@ -1,11 +1,13 @@
-//! What stands around the relay while it is measured: the client that sets the limit, and the
+//! What stands around the relay while it is measured: the clients that set the limits, and the
 //! receiver of webhooks that takes the time. The scripts beside this directory run it.
 
 mod bare;
+mod caller;
+mod keep;
 mod latency;
 
 use std::error::Error;
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use clap::Parser;
 
@@ -20,6 +22,15 @@ enum Load {
         url: reqwest::Url,
         /// How many loops run, each one call at a time.
         loops: usize,
+    },
+    /// The same, but what comes is appended to a file and synced before it is confirmed.
+    Keep {
+        /// The address of the emulator, such as `http://127.0.0.1:9000`.
+        url: reqwest::Url,
+        /// How many loops run, each one pull at a time.
+        loops: usize,
+        /// The file.
+        path: PathBuf,
     },
     /// Pushes events into an emulator and receives them as a webhook: how long each was on its way.
     ///
@@ -36,7 +47,8 @@ async fn main() -> Outcome {
     // Nothing here speaks TLS, but the client asks for it all the same.
     let _already = rustls::crypto::ring::default_provider().install_default();
     match Load::parse() {
-        Load::Bare { url, loops } => bare::run(Arc::new(url), loops).await,
+        Load::Bare { url, loops } => bare::run(url, loops).await,
+        Load::Keep { url, loops, path } => keep::run(url, loops, &path).await,
         Load::Latency { url } => latency::run(&url).await,
     }
 }

@@ -1,7 +1,7 @@
-"""The relay beside the vendor's SDKs and a bare HTTP client, all doing the same work."""
+"""The relay beside the vendor's SDKs, all doing the same work, and beside clients that do less."""
 
 import targets
-from world import Bare, NodeSdk, PythonSdk, Relay, consume, interleaved
+from world import Bare, Keep, NodeSdk, PythonSdk, Relay, consume, interleaved
 
 # About how many seconds a run with latency takes.
 SECONDS = 6
@@ -17,7 +17,8 @@ def events_for(most, loops, latency_ms):
 
 
 def run(options):
-    parties = [Relay, Bare] if options.no_sdks else [Relay, PythonSdk, NodeSdk, Bare]
+    sdks = [] if options.no_sdks else [PythonSdk, NodeSdk]
+    parties = [Relay, *sdks, Keep, Bare]
     scenarios = [
         (latency_ms, loops, events_for(options.events, loops, latency_ms))
         for latency_ms in options.latency

@@ -154,6 +154,8 @@ def unlimited(loops):
 
 class Relay:
     name = "vod-relay"
+    # What stands once for each event in the file.
+    mark = b"\n"
 
     @staticmethod
     def start(directory, address, loops, path):
@@ -171,14 +173,25 @@ class DefaultRelay(Relay):
 
 class Bare:
     name = "bare HTTP client"
+    mark = None
 
     @staticmethod
     def start(_directory, address, loops, _path):
         return Child([LOAD, "bare", f"http://{address}", loops])
 
 
+class Keep:
+    name = "HTTP client and file"
+    mark = b'"EventHandle":"'
+
+    @staticmethod
+    def start(_directory, address, loops, path):
+        return Child([LOAD, "keep", f"http://{address}", loops, path])
+
+
 class PythonSdk:
     name = "Python SDK"
+    mark = b"\n"
 
     @staticmethod
     def start(_directory, address, loops, path):
@@ -187,6 +200,7 @@ class PythonSdk:
 
 class NodeSdk:
     name = "Node.js SDK"
+    mark = b"\n"
 
     @staticmethod
     def start(_directory, address, loops, path):
@@ -237,11 +251,11 @@ def check(party, state, path, events):
     counts = state["counts"]
     if counts["confirmed"] != events or counts["redelivered"] or state["errors"].keys() - {"ResourceNotFound"}:
         raise Failure(f"{party.name} did not do its work: {counts}, {state['errors']}")
-    if party is not Bare:
+    if party.mark:
         with open(path, "rb") as file:
-            lines = sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
-        if lines != events:
-            raise Failure(f"{party.name} wrote {lines} lines for {events} events")
+            written = sum(line.count(party.mark) for line in file)
+        if written != events:
+            raise Failure(f"{party.name} wrote {written} of {events} events")
 
 
 # What a party does before the first event, such as loading an interpreter, is not the cost of an event.
