@@ -83,7 +83,8 @@ impl Confirmer {
             tokio::select! {
                 n = inbox.recv_many(&mut arrived, HANDLES_MAX), if open => {
                     open = n > 0;
-                    arrived.drain(..).for_each(|delivered| line_up(&mut waiting, delivered));
+                    let since = time::now();
+                    arrived.drain(..).for_each(|delivered| line_up(&mut waiting, delivered, since));
                 }
                 Some(call) = calls.join_next() => match call {
                     Ok(refused) => apart.waiting.extend(refused),
@@ -136,9 +137,9 @@ fn is_due(waiting: &VecDeque<Pending>, now: Instant, open: bool) -> bool {
         || waiting.front().is_some_and(|first| !open || first.since + GATHER <= now)
 }
 
-fn line_up(waiting: &mut VecDeque<Pending>, delivered: Delivered) {
+fn line_up(waiting: &mut VecDeque<Pending>, delivered: Delivered, since: Instant) {
     let Delivered { id, leases, place } = delivered;
-    let (since, place) = (time::now(), Arc::new(place));
+    let place = Arc::new(place);
     for Lease { claim, ends, over } in leases {
         // Pulled events have no other claims.
         let Claim::Handle(handle) = claim else { continue };

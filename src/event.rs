@@ -18,7 +18,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 pub(crate) use identity::is_outside_the_content;
-pub use identity::{EventId, IdMap, IdSet};
+pub use identity::{EventId, IdMap};
 
 use crate::json::{self, Outline};
 

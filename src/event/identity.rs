@@ -3,7 +3,7 @@
 //! VOD gives events no id, and a redelivery brings another handle. So the id is a hash of what the
 //! event says, in a canonical form that does not depend on how VOD happened to print it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::str::FromStr;
@@ -25,8 +25,6 @@ pub struct EventId([u8; 16]);
 
 /// A map by event.
 pub type IdMap<T> = HashMap<EventId, T, ById>;
-/// A set of events.
-pub type IdSet = HashSet<EventId, ById>;
 
 /// Hashes ids for a map. They are spread evenly already, so one multiplication by a secret is enough
 /// to keep anybody from aiming many at one place.

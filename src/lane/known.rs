@@ -5,9 +5,10 @@
 //! sink the other waits; once it is settled, the other is settled with it.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 
 use super::job::Job;
-use crate::event::{EventId, IdSet};
+use crate::event::{EventId, IdMap};
 
 /// How many settled events are remembered at least: far more than are settled between an intake's
 /// look into the ledger and its job's turn.
@@ -16,43 +17,55 @@ const SETTLED_MIN: usize = 4096;
 /// The events that are on their way into the sink, and those that were settled last.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    underway: IdSet,
-    settled: IdSet,
-    oldest_first: VecDeque<EventId>,
+    events: IdMap<Standing>,
+    settled: VecDeque<EventId>,
+}
+
+/// What is known of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing.
+    New,
+    /// It is on its way into the sink.
+    Underway,
+    /// It was settled a moment ago.
+    Settled,
 }
 
 impl Known {
-    /// The event is to be on its way into the sink: `false` if it is already.
-    pub(super) fn start(&mut self, job: &Job) -> bool {
-        self.underway.insert(id(job))
+    /// How the job's event stands. If it is new, and the job may start, it is on its way from now on.
+    pub(super) fn meet(&mut self, job: &Job, may_start: bool) -> Standing {
+        match self.events.entry(id(job)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(place) => {
+                if may_start {
+                    place.insert(Standing::Underway);
+                }
+                Standing::New
+            }
+        }
     }
 
-    /// The event is back.
-    pub(super) fn finish(&mut self, job: &Job) {
-        self.underway.remove(&id(job));
+    /// The event is back; whether it is settled, and the ledger says so. While `waiting` jobs wait,
+    /// one of them may be of the same event.
+    pub(super) fn end(&mut self, job: &Job, is_settled: bool, waiting: usize) {
+        if !is_settled {
+            self.events.remove(&id(job));
+            return;
+        }
+        if self.events.insert(id(job), Standing::Settled) != Some(Standing::Settled) {
+            self.settled.push_back(id(job));
+        }
+        while self.settled.len() > SETTLED_MIN.max(waiting)
+            && let Some(oldest) = self.settled.pop_front()
+        {
+            self.events.remove(&oldest);
+        }
     }
 
     /// Whether the event is on its way into the sink.
     pub(super) fn is_underway(&self, job: &Job) -> bool {
-        self.underway.contains(&id(job))
-    }
-
-    /// The event is settled, and the ledger says so. While `waiting` jobs wait, one of them may be
-    /// of the same event.
-    pub(super) fn settle(&mut self, job: &Job, waiting: usize) {
-        if self.settled.insert(id(job)) {
-            self.oldest_first.push_back(id(job));
-        }
-        while self.oldest_first.len() > SETTLED_MIN.max(waiting)
-            && let Some(oldest) = self.oldest_first.pop_front()
-        {
-            self.settled.remove(&oldest);
-        }
-    }
-
-    /// Whether the event was settled a moment ago.
-    pub(super) fn is_settled(&self, job: &Job) -> bool {
-        self.settled.contains(&id(job))
+        self.events.get(&id(job)) == Some(&Standing::Underway)
     }
 }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::call::{Call, Ending};
 use super::gate::Gate;
 use super::job::Job;
-use super::known::Known;
+use super::known::{Known, Standing};
 use super::queue::Queue;
 use super::ramp;
 use super::report::Report;
@@ -181,16 +181,18 @@ impl Worker {
     fn admit(&mut self, jobs: Vec<Job>, now: Instant) -> Vec<Job> {
         let mut admitted = Vec::with_capacity(jobs.len());
         for mut job in jobs {
-            if self.known.is_settled(&job) {
-                job.settle(Verdict::Known);
-            } else if job.time_left(now) == Duration::ZERO {
-                self.leave_expired(&job);
-            } else if self.known.start(&job) {
-                job.attempt += 1;
-                admitted.push(job);
-            } else {
-                self.report.held(&job);
-                self.queue.hold(job);
+            let is_late = job.time_left(now) == Duration::ZERO;
+            match self.known.meet(&job, !is_late) {
+                Standing::Settled => job.settle(Verdict::Known),
+                _ if is_late => self.leave_expired(&job),
+                Standing::New => {
+                    job.attempt += 1;
+                    admitted.push(job);
+                }
+                Standing::Underway => {
+                    self.report.held(&job);
+                    self.queue.hold(job);
+                }
             }
         }
         admitted
@@ -220,10 +222,7 @@ impl Worker {
             self.gate.success();
         }
         for (mut job, ending) in jobs.into_iter().zip(endings) {
-            self.known.finish(&job);
-            if ending.is_noted() {
-                self.known.settle(&job, self.queue.len());
-            }
+            self.known.end(&job, ending.is_noted(), self.queue.len());
             match ending {
                 Ending::Delivered { .. } => {
                     self.report.delivered_one(&job, delivered, now - started);
