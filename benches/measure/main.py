@@ -31,7 +31,7 @@ def arguments():
     one = commands.add_parser("compare", parents=[common], help="beside the SDKs and a bare client")
     one.add_argument("--events", type=int, default=60_000, help="the most events of a run")
     one.add_argument("--loops", type=numbers, default=[1, 8], help="pulls at a time, such as 1,8")
-    one.add_argument("--latency", type=numbers, default=[0, 20], help="added round trips in ms")
+    one.add_argument("--latency", type=numbers, default=[0, 1, 20], help="added round trips in ms")
     one.add_argument("--no-sdks", action="store_true", help="without the vendor's SDKs")
 
     two = commands.add_parser("latency", parents=[common], help="from the emulator to a webhook")

@@ -205,15 +205,19 @@ impl Control {
         lock(&self.0.tally)
     }
 
-    /// Takes as long as one way of a call does.
-    pub(super) async fn travel(&self) {
-        let latency = self.0.options.latency;
-        if !latency.is_zero() {
-            tokio::select! {
-                () = tokio::time::sleep(latency / 2) => {}
-                () = self.0.stopping.cancelled() => {}
-            }
+    /// Takes as long as one way of a call does, less what the way before took too long: how much longer
+    /// it took. Timers are only good to a millisecond or two.
+    pub(super) async fn travel(&self, ahead: Duration) -> Duration {
+        let way = (self.0.options.latency / 2).saturating_sub(ahead);
+        if way.is_zero() {
+            return Duration::ZERO;
         }
+        let start = time::now();
+        tokio::select! {
+            () = tokio::time::sleep(way) => {}
+            () = self.0.stopping.cancelled() => {}
+        }
+        start.elapsed().saturating_sub(way)
     }
 
     /// Throws the dice for a request.
@@ -290,4 +294,23 @@ impl Drop for Waiting<'_> {
 /// Nothing here panics with a lock held, so a poisoned one is as good as any.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_way_that_took_too_long_shortens_the_way_back() {
+        let latency = Duration::from_millis(1);
+        let control = Control::new(Options { latency, ..Options::default() });
+        // So late in a tick of the timer that the next one is too early, and the one after too late.
+        tokio::time::advance(Duration::from_micros(900)).await;
+        let start = time::now();
+        let ahead = control.travel(Duration::ZERO).await;
+        assert!(ahead >= latency / 2, "{ahead:?}");
+        let there = start.elapsed();
+        assert_eq!(control.travel(ahead).await, Duration::ZERO);
+        assert_eq!(start.elapsed(), there);
+    }
 }

@@ -1,7 +1,7 @@
 //! The HTTP face: the VOD API at `/`, the control addresses below `/_emulator`.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request as HttpRequest, State};
@@ -46,9 +46,9 @@ pub(super) async fn answer(
         return response;
     }
     let (status, request_id, body) = if parts.uri.path() == "/" {
-        control.travel().await;
+        let ahead = control.travel(Duration::ZERO).await;
         let reply = vod(&control, &scissors, &parts, body).await;
-        control.travel().await;
+        control.travel(ahead).await;
         (reply.status, Some(reply.request_id), reply.body)
     } else {
         let answer = handle_control(&control, &parts, body).await;
