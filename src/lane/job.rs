@@ -19,8 +19,8 @@ pub struct Job {
     earlier: u32,
     /// The tries since.
     pub(super) attempt: u32,
-    /// Those between its tries, once one has failed.
-    delays: Option<Delays>,
+    /// Those between its tries, once one has failed. Few need them, and every job is moved about.
+    delays: Option<Box<Delays>>,
     pub(super) since: Instant,
     /// Why the last try failed.
     pub(super) failure: Option<String>,
@@ -39,7 +39,7 @@ impl Job {
 
     /// How long to wait before the next try.
     pub(super) fn next_delay(&mut self) -> Duration {
-        self.delays.get_or_insert_with(|| RETRY.delays()).next_delay()
+        self.delays.get_or_insert_with(|| Box::new(RETRY.delays())).next_delay()
     }
 
     /// Which try the last one was, from 1.

@@ -179,23 +179,23 @@ impl Worker {
 
     /// Of these jobs those that are to be tried now.
     fn admit(&mut self, jobs: Vec<Job>, now: Instant) -> Vec<Job> {
-        let mut admitted = Vec::with_capacity(jobs.len());
-        for mut job in jobs {
+        let admit = |mut job: Job| {
             let is_late = job.time_left(now) == Duration::ZERO;
             match self.known.meet(&job, !is_late) {
                 Standing::Settled => job.settle(Verdict::Known),
                 _ if is_late => self.leave_expired(&job),
-                Standing::New => {
-                    job.attempt += 1;
-                    admitted.push(job);
-                }
                 Standing::Underway => {
                     self.report.held(&job);
                     self.queue.hold(job);
                 }
+                Standing::New => {
+                    job.attempt += 1;
+                    return Some(job);
+                }
             }
-        }
-        admitted
+            None
+        };
+        jobs.into_iter().filter_map(admit).collect()
     }
 
     fn finish(&mut self, done: Result<(Id, Vec<Ending>), JoinError>) {

@@ -4,6 +4,7 @@
 //! is delivered again, as is one that comes after a restart.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::event::{EventId, IdMap};
@@ -33,9 +34,12 @@ struct Entries {
     size: usize,
     /// The youngest first.
     generations: VecDeque<IdMap<Sinks>>,
-    /// Those that were used last.
-    sets: Vec<Sinks>,
+    sets: Sets,
 }
+
+/// The sets of sinks that were used last.
+#[derive(Debug, Default)]
+struct Sets(Vec<Sinks>);
 
 impl Default for Memory {
     fn default() -> Self {
@@ -49,14 +53,13 @@ impl Memory {
         // Room that nothing is written into yet takes up no memory.
         let generation = || IdMap::with_capacity_and_hasher(size, Default::default());
         let generations = std::iter::repeat_with(generation).take(GENERATIONS).collect();
-        Self(Mutex::new(Entries { size, generations, sets: Vec::new() }))
+        Self(Mutex::new(Entries { size, generations, sets: Sets::default() }))
     }
 
     /// The sinks that have each of the events.
     pub(super) fn settled(&self, events: &[EventId]) -> Vec<Vec<Arc<str>>> {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let sinks = |event| entries.get(event).map_or(Vec::new(), |sinks| sinks.to_vec());
-        events.iter().map(sinks).collect()
+        events.iter().map(|event| entries.sinks(event)).collect()
     }
 
     /// Notes which sink has which event.
@@ -69,37 +72,51 @@ impl Memory {
 }
 
 impl Entries {
-    /// The sinks that have an event. What came last holds what came before.
-    fn get(&self, event: &EventId) -> Option<&Sinks> {
-        self.generations.iter().find_map(|generation| generation.get(event))
+    /// The sinks that have an event. Each generation tells of those that took it in its time.
+    fn sinks(&self, event: &EventId) -> Vec<Arc<str>> {
+        let mut all = Vec::new();
+        for sinks in self.generations.iter().filter_map(|generation| generation.get(event)) {
+            for sink in sinks.iter() {
+                if !all.contains(sink) {
+                    all.push(sink.clone());
+                }
+            }
+        }
+        all
     }
 
     fn record(&mut self, event: EventId, sink: &Arc<str>) {
-        let sinks = match self.get(&event).cloned() {
-            Some(sinks) if sinks.contains(sink) => return,
-            Some(sinks) => self.set(&sinks, sink),
-            None => self.set(&[], sink),
-        };
         if self.generations.front().is_some_and(|youngest| youngest.len() >= self.size) {
             self.generations.rotate_right(1);
             self.generations.iter_mut().take(1).for_each(IdMap::clear);
         }
-        if let Some(youngest) = self.generations.front_mut() {
-            youngest.insert(event, sinks);
+        let Some(youngest) = self.generations.front_mut() else { return };
+        match youngest.entry(event) {
+            Entry::Vacant(place) => {
+                place.insert(self.sets.with(&[], sink));
+            }
+            Entry::Occupied(mut known) => {
+                if !known.get().contains(sink) {
+                    let sinks = self.sets.with(known.get(), sink);
+                    known.insert(sinks);
+                }
+            }
         }
     }
+}
 
+impl Sets {
     /// The set of these sinks and one more.
-    fn set(&mut self, sinks: &[Arc<str>], one: &Arc<str>) -> Sinks {
+    fn with(&mut self, sinks: &[Arc<str>], one: &Arc<str>) -> Sinks {
         let is_it = |set: &&Sinks| set.split_last() == Some((one, sinks));
-        if let Some(set) = self.sets.iter().find(is_it) {
+        if let Some(set) = self.0.iter().find(is_it) {
             return set.clone();
         }
         let set: Sinks = sinks.iter().chain([one]).cloned().collect();
-        if self.sets.len() == SETS_MAX {
-            self.sets.remove(0);
+        if self.0.len() == SETS_MAX {
+            self.0.remove(0);
         }
-        self.sets.push(set.clone());
+        self.0.push(set.clone());
         set
     }
 }
@@ -130,6 +147,21 @@ mod tests {
         let sinks: [Arc<str>; 2] = ["app".into(), "archive".into()];
         assert_eq!(settled(&ledger, event(1)), sinks);
         assert!(settled(&ledger, event(2)).is_empty());
+    }
+
+    #[test]
+    fn an_event_keeps_its_sinks_from_one_generation_to_the_next() {
+        let ledger = Memory::with_capacity(100);
+        record(&ledger, event(0), "app");
+        for n in 1..60 {
+            record(&ledger, event(n), "app");
+        }
+        for sink in ["archive", "app"] {
+            record(&ledger, event(0), sink);
+            let mut sinks = settled(&ledger, event(0));
+            sinks.sort();
+            assert_eq!(sinks, ["app".into(), "archive".into()] as [Arc<str>; 2]);
+        }
     }
 
     #[test]
