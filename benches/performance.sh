@@ -1,5 +1,5 @@
 #!/bin/sh
-# Measures everything and writes docs/performance.md anew; takes about a quarter of an hour on a
+# Measures everything and writes docs/performance.md anew; takes almost half an hour on a
 # machine that has nothing else to do.
 set -eu
 here=$(dirname "$0")

@@ -7,6 +7,8 @@ use vod_relay::tencent::credential::Credential;
 use vod_relay::tencent::tc3::{self, Request};
 use vod_relay::time;
 
+use super::Outcome;
+
 /// What stands before each handle in the emulator's answers.
 const BEFORE_HANDLE: &[u8] = b"\"EventHandle\":\"";
 
@@ -19,7 +21,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    pub(crate) fn new(url: Url) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    pub(crate) fn new(url: Url) -> Outcome<Self> {
         let client = Client::builder().no_proxy().tcp_nodelay(true).build()?;
         let host = url.host_str().ok_or("the URL has no host")?;
         let host = url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));

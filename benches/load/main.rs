@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// What stands around the relay while it is measured.
 #[derive(Debug, Parser)]

@@ -28,7 +28,7 @@ def arguments():
     common.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
     common.add_argument("--runs", type=int, default=3, help="how often each party runs; medians count")
 
-    one = commands.add_parser("compare", parents=[common], help="beside the SDKs and a bare client")
+    one = commands.add_parser("compare", parents=[common], help="beside the SDKs and clients that do less")
     one.add_argument("--events", type=int, default=60_000, help="the most events of a run")
     one.add_argument("--loops", type=numbers, default=[1, 8], help="pulls at a time, such as 1,8")
     one.add_argument("--latency", type=numbers, default=[0, 1, 20], help="added round trips in ms")

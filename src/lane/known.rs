@@ -72,3 +72,40 @@ impl Known {
 fn id(job: &Job) -> EventId {
     job.flight.event().id()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+    use crate::flight::Flight;
+    use crate::time;
+
+    fn job(n: usize) -> Job {
+        let event = Event::from_content(format!(r#"{{"EventType":"A","AEvent":{{"N":{n}}}}}"#));
+        Job::new(Flight::stored(event, "queue".into(), time::wall_clock(), |_| {}))
+    }
+
+    #[tokio::test]
+    async fn what_was_settled_long_ago_is_forgotten_unless_as_many_wait() {
+        for (waiting, bound) in [(0, SETTLED_MIN), (SETTLED_MIN + 5, SETTLED_MIN + 5)] {
+            let mut known = Known::default();
+            for n in 0..SETTLED_MIN + 10 {
+                assert_eq!(known.meet(&job(n), true), Standing::New);
+                known.end(&job(n), true, waiting);
+            }
+            let oldest = SETTLED_MIN + 10 - bound;
+            assert_eq!(known.events.len(), bound);
+            assert_eq!(known.meet(&job(oldest - 1), false), Standing::New);
+            assert_eq!(known.meet(&job(oldest), false), Standing::Settled);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_that_came_back_unsettled_is_new_again() {
+        let mut known = Known::default();
+        assert_eq!(known.meet(&job(0), true), Standing::New);
+        assert_eq!(known.meet(&job(0), true), Standing::Underway);
+        known.end(&job(0), false, 0);
+        assert_eq!(known.meet(&job(0), true), Standing::New);
+    }
+}
